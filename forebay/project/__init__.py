@@ -1,0 +1,1 @@
+"""A project folder, read into frozen values."""

@@ -6,6 +6,7 @@ Anything else that escapes is a defect of Forebay and is reported as one.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -42,6 +43,17 @@ class Problems(ForebayError):
     def __str__(self) -> str:
         # Exception.__init__ asks for the text before `errors` would be set in a naive order; it is set first above.
         return "\n".join(str(error) for error in self.errors)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Advice for a name that is not among `known`: the nearest one, or all of them when few."""
+    known = sorted(known)
+    found = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    if found:
+        return f"Did you mean `{found[0]}`?"
+    if not known:
+        return "There is none to name"
+    return "Known: " + ", ".join(f"`{k}`" for k in known[:12]) + (", …" if len(known) > 12 else "")
 
 
 def _rebuild(code: str, what: str, where: str, advice: str) -> ForebayError:

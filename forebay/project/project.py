@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from forebay.split.script import Stage
+from forebay.split.stage import Stage
 
 Scalar = bool | int | float | str | None
 """A value as YAML and JSON carry it. Decimals, dates and timestamps are written as text and cast by the engine."""
@@ -53,6 +53,8 @@ class Tier2Table(Declared):
     file: str
     """Path of the SQL file, relative to the project folder."""
     sql: str
+    line: int = 1
+    """Line of the file on which `sql` begins."""
     key: tuple[str, ...] = ()
     """One row per key; checked before the table is published."""
     partition_by: str | None = None

@@ -1,0 +1,1 @@
+"""The command line: one function per verb that parses, calls one room, and prints."""

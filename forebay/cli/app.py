@@ -1,0 +1,249 @@
+"""The verbs of `forebay`. stdout is data, stderr is talk; rooms are imported by the verb that needs them, because start-up counts."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from forebay import __version__
+from forebay.cli.exit_codes import INTERNAL, USAGE, exit_code
+from forebay.errors import ForebayError
+
+app = App(
+    name="forebay",
+    version=__version__,
+    help="Calculations on demand over large, slowly changing data. What depends only on slow sources is computed ahead; a run computes the rest.",
+    default_parameter=Parameter(negative=()),
+)
+runs_app = App(name="runs", help="List runs, or show one.")
+app.command(runs_app)
+
+Folder_ = Annotated[Path, Parameter(name=["--project", "-C"], help="The project folder.")]
+Json = Annotated[bool, Parameter(name="--json", help="Print JSON to stdout instead of text.")]
+Inputs = Annotated[list[str] | None, Parameter(name=["--input", "-i"], help="NAME=FILE: rows for an input (CSV, Parquet, JSON, XLSX). Repeatable.")]
+Params = Annotated[list[str] | None, Parameter(name=["--param", "-p"], help="NAME=VALUE: a parameter. Repeatable.")]
+EditionNumber = Annotated[int | None, Parameter(help="Run on this edition instead of the current one.")]
+AcceptValid = Annotated[bool, Parameter(help="Go on with the valid rows of an input and keep the others in rejected.csv.")]
+
+
+def main() -> None:
+    """Parse, run a verb, and exit with a documented code. Errors go to stderr (as JSON too with --json)."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        result = app(exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        sys.exit(USAGE)
+    except ForebayError as error:
+        from forebay.cli import show  # noqa: PLC0415
+
+        show.error(error, as_json="--json" in sys.argv)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(INTERNAL)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _as_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@app.command
+def init(folder: Path = Path(), /) -> None:
+    """Write a small working project.
+
+    Parameters
+    ----------
+    folder
+        Where to write it. Files that exist are not touched: the command refuses if one would be.
+    """
+    from forebay.cli import show, template  # noqa: PLC0415
+
+    written = template.write(folder)
+    show.wrote(folder, written)
+
+
+@app.command
+def check(*, project: Folder_ = Path(), json: Json = False) -> None:
+    """Validate everything in the project without running anything: keys, SQL, columns and types against the sources' real schemas."""
+    from forebay.cli import show  # noqa: PLC0415
+    from forebay.refresh import check as checking  # noqa: PLC0415
+
+    show.checked(checking.check(project), as_json=json)
+
+
+@app.command
+def plan(*, project: Folder_ = Path(), json: Json = False) -> None:
+    """Show what `forebay refresh` would build, why, and from which files. Builds nothing."""
+    from forebay.cli import show  # noqa: PLC0415
+    from forebay.refresh import check as checking  # noqa: PLC0415
+
+    found, edition = checking.plan(project)
+    show.plan(found, edition, as_json=json)
+
+
+@app.command
+def refresh(*, project: Folder_ = Path(), json: Json = False) -> None:
+    """Bring Tier 2 up to date with the sources and publish the next edition. Does nothing if nothing changed."""
+    from forebay.cli import show  # noqa: PLC0415
+    from forebay.refresh import refresh as refreshing  # noqa: PLC0415
+
+    with show.Refreshing(quiet=json) as listener:
+        outcome = refreshing.refresh(project, listener)
+    show.refreshed(outcome, as_json=json)
+
+
+@app.command
+def run(
+    calculation: str,
+    /,
+    *,
+    input: Inputs = None,  # noqa: A002
+    param: Params = None,
+    accept_valid: AcceptValid = False,
+    edition: EditionNumber = None,
+    project: Folder_ = Path(),
+    json: Json = False,
+) -> None:
+    """Run a calculation on the current edition.
+
+    Parameters
+    ----------
+    calculation
+        Its name in forebay.yaml.
+    """
+    started = time.monotonic()
+    from forebay.cli import show  # noqa: PLC0415
+
+    with show.Running(quiet=json) as listener:
+        spec, outcome, folder = _run(calculation, input, param, accept_valid, edition, project, listener)
+    show.ran(spec, outcome, folder, time.monotonic() - started, as_json=json)
+
+
+@app.command
+def verify(
+    calculation: str,
+    /,
+    *,
+    input: Inputs = None,  # noqa: A002
+    param: Params = None,
+    accept_valid: AcceptValid = False,
+    edition: EditionNumber = None,
+    project: Folder_ = Path(),
+    json: Json = False,
+) -> int:
+    """Run a calculation, and its unsplit script over the same edition's sources, and compare the results. Exit code 7 if they differ.
+
+    Parameters
+    ----------
+    calculation
+        Its name in forebay.yaml.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+
+    started = time.monotonic()
+    with show.Running(quiet=json) as listener:
+        spec, outcome, folder = _run(calculation, input, param, accept_valid, edition, project, listener)
+    seconds = time.monotonic() - started
+    from forebay.run import verify as verifying  # noqa: PLC0415
+    from forebay.run.run import open_edition  # noqa: PLC0415
+
+    opened, lake, store = _open(project)
+    document = open_edition(opened, store, spec.edition)
+    with show.Unsplit(quiet=json) as progress:
+        verdict = verifying.verify(document, spec, outcome, lake.runs / spec.id, progress)
+    return show.verdict(verdict, spec, folder, seconds, as_json=json)
+
+
+def _run(
+    calculation: str, given: list[str] | None, params: list[str] | None, accept_valid: bool, number: int | None, project: Path, listener: Any
+) -> tuple[Any, Any, Path]:
+    from forebay.run import launch  # noqa: PLC0415
+
+    launch.warm()
+    inputs = {name: Path(value) for name, value in _pairs(given, "--input", "FILE").items()}
+    values = _pairs(params, "--param", "VALUE")
+    from forebay.run.request import request  # noqa: PLC0415
+    from forebay.run.run import execute, open_edition, settle  # noqa: PLC0415
+
+    opened, lake, store = _open(project)
+    settle(lake, store)
+    edition = open_edition(opened, store, number)
+    spec = request(edition, lake, calculation, values, inputs, accept_valid=accept_valid)
+    listener.starting(edition, spec)
+    outcome = execute(edition, spec, lake, store, listener.progress)
+    return spec, outcome, opened.path
+
+
+def _open(project: Path) -> tuple[Any, Any, Any]:
+    """The project folder, its lake and its state."""
+    from forebay.lake.root import open_lake  # noqa: PLC0415
+    from forebay.project.load import Folder  # noqa: PLC0415
+    from forebay.state.store import Store  # noqa: PLC0415
+
+    folder = Folder(project)
+    lake = open_lake(folder.lake, folder.name)
+    return folder, lake, Store(lake.state)
+
+
+def _pairs(given: list[str] | None, option: str, what: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in given or []:
+        name, separator, value = text.partition("=")
+        if not separator or not name.strip():
+            raise ForebayError("usage", f"{option} {text}: expected NAME={what}", advice=f"e.g. {option} name={what.lower()}")
+        if name.strip() in pairs:
+            raise ForebayError("usage", f"{option} {name.strip()} is given twice", advice="Give it once")
+        pairs[name.strip()] = value
+    return pairs
+
+
+@runs_app.default
+def runs_list(*, limit: int = 20, project: Folder_ = Path(), json: Json = False) -> None:
+    """List the latest runs.
+
+    Parameters
+    ----------
+    limit
+        How many at most.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+    from forebay.run.run import settle  # noqa: PLC0415
+
+    _, lake, store = _open(project)
+    settle(lake, store)
+    show.runs(store.runs(limit), as_json=json)
+
+
+@runs_app.command(name="show")
+def runs_show(run: str, /, *, project: Folder_ = Path(), json: Json = False) -> None:
+    """Show one run: its stages, timings and rows, its edition, parameters and inputs, and why it failed if it did.
+
+    Parameters
+    ----------
+    run
+        The run's id, or the beginning or end of it, or `last`.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+    from forebay.run import protocol  # noqa: PLC0415
+    from forebay.run.run import settle  # noqa: PLC0415
+
+    folder, lake, store = _open(project)
+    settle(lake, store)
+    found = store.find_run(run)
+    attempt = protocol.attempt_folder(lake.runs / found.id, found.attempt or 1)
+    spec = protocol.read(lake.runs / found.id / "spec.json", protocol.RunSpec)
+    show.run(
+        found, spec, protocol.read(attempt / "outcome.json", protocol.Outcome), protocol.read(attempt / "progress.json", protocol.Progress),
+        folder.path, as_json=json,
+    )  # fmt: skip
+
+

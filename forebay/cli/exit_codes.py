@@ -1,0 +1,31 @@
+"""What the exit code of `forebay` says, so that a script can act on it."""
+
+from __future__ import annotations
+
+from forebay.errors import ForebayError
+
+OK, INTERNAL, USAGE, PROJECT, REFUSED, RUN_FAILED, REFRESH_FAILED, DIFFERS, SOURCE_GONE, CANCELLED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 130
+
+MEANING = {
+    OK: "done",
+    INTERNAL: "a defect of Forebay; please report it",
+    USAGE: "the command line is wrong",
+    PROJECT: "the project is wrong, or nothing is published yet, or it changed since",
+    REFUSED: "a parameter or an input was refused",
+    RUN_FAILED: "the run failed",
+    REFRESH_FAILED: "the refresh failed, or a source cannot be read; the last edition stays current",
+    DIFFERS: "`verify` found a difference",
+    SOURCE_GONE: "the bytes that an edition was made of are gone",
+    CANCELLED: "cancelled",
+}
+
+_BY_CODE = {"usage": USAGE, "source.gone": SOURCE_GONE, "run.cancelled": CANCELLED, "run.unknown": USAGE, "calculation.unknown": REFUSED}
+_BY_AREA = {
+    "project": PROJECT, "sql": PROJECT, "split": PROJECT, "edition": PROJECT, "lake": PROJECT, "state": PROJECT, "tier2": PROJECT,
+    "parameter": REFUSED, "input": REFUSED, "run": RUN_FAILED, "verify": RUN_FAILED, "refresh": REFRESH_FAILED, "source": REFRESH_FAILED,
+}  # fmt: skip
+
+
+def exit_code(error: ForebayError) -> int:
+    """The exit code for an error, by its code or the area before the dot."""
+    return _BY_CODE.get(error.code, _BY_AREA.get(error.code.partition(".")[0], INTERNAL))

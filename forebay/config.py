@@ -1,0 +1,125 @@
+"""YAML into frozen values, every problem with its file, line and column. The only door to ruamel.yaml."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+
+from forebay.errors import ForebayError, nearest
+
+T = TypeVar("T")
+Path_ = tuple[str | int, ...]
+
+_SIZES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+class Document:
+    """A YAML file: its plain data, and where each of its values stands."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        try:
+            tree = YAML().load(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+            problem = re.sub(r"\s+", " ", str(error.problem or error.context or "not YAML"))
+            raise ForebayError("project.yaml", problem, where=where, advice="Mend the YAML") from None
+        if not isinstance(tree, CommentedMap):
+            raise ForebayError("project.yaml", "expected a mapping of sections", where=file, advice="`forebay init` writes an example")
+        self._tree = tree
+        self.data: dict[str, Any] = _plain(tree)
+
+    def where(self, path: Path_) -> str:
+        """ "file:line:column" of the value at `path`, or of the nearest enclosing one that has a place."""
+        node: Any = self._tree
+        line, column = 0, 0
+        for step in path:
+            if isinstance(node, CommentedMap) and step in node:
+                line, column = node.lc.key(step)
+            elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
+                line, column = node.lc.item(step)
+            else:
+                break
+            node = node[step]
+        return f"{self.file}:{line + 1}:{column + 1}"
+
+    def error(self, path: Path_, what: str, advice: str = "", code: str = "project.invalid") -> ForebayError:
+        """A problem with the value at `path`."""
+        return ForebayError(code, what, where=self.where(path), advice=advice)
+
+    def convert(self, path: Path_, values: Mapping[str, Any], to: type[T]) -> T:
+        """`values`, standing at `path`, as a frozen struct. Raises ForebayError at the offending value."""
+        try:
+            return msgspec.convert(values, to)
+        except msgspec.ValidationError as error:
+            message, _, place = str(error).partition(" - at `$")
+            steps: list[str | int] = [
+                int(index) if index else name for name, index in re.findall(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]", place) if index != "..."
+            ]
+            raise self.error((*path, *steps), message[0].lower() + message[1:]) from None
+
+    def unknown_keys(self, path: Path_, values: Mapping[str, Any], known: Iterable[str]) -> list[ForebayError]:
+        """One error for each key of `values` that is not `known`, naming the nearest that is."""
+        known = sorted(known)
+        return [
+            self.error((*path, key), f"unknown key `{key}`", nearest(key, known), code="project.unknown_key")
+            for key in values
+            if key not in known
+        ]
+
+
+def size(value: object) -> int:
+    """Bytes from 4GB, 512 MiB or a number of bytes. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)\s*", str(value), re.IGNORECASE)
+    if not found or float(found[1]) <= 0:
+        raise ValueError(f"expected a size such as 4GB or 512MiB, not {value!r}")
+    return int(float(found[1]) * _SIZES[found[2].upper()])
+
+
+def duration(value: object) -> float:
+    """Seconds from 90s, 5m, 1h or a number of seconds. Raises ValueError."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h)?\s*", str(value))
+    if isinstance(value, bool) or not found or float(found[1]) <= 0:
+        raise ValueError(f"expected a duration such as 90s or 5m, not {value!r}")
+    return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+def _plain(node: Any) -> Any:
+    """ruamel's round-trip types as plain ones: dates and unusual scalars as text, so that the engine casts them."""
+    if isinstance(node, Mapping):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_plain(value) for value in node]
+    if isinstance(node, datetime.datetime):
+        return node.isoformat(sep=" ")
+    if isinstance(node, datetime.date):
+        return node.isoformat()
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node if node is None else str(node)
+
+
+def read(file: Path, shown_as: str) -> Document:
+    """The YAML document in `file`. Raises ForebayError if it is missing, not UTF-8 or not YAML."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ForebayError(
+            "project.missing", "there is no such file", where=shown_as, advice="`forebay init` writes a new project here"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ForebayError("project.unreadable", str(error), where=shown_as) from None
+    return Document(shown_as, text)

@@ -1,0 +1,1 @@
+"""SQL over files. Each module is the only door to its engine."""

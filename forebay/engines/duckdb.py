@@ -1,0 +1,197 @@
+"""The embedded engine: connections with limits, files as relations, types that Iceberg can hold. The only door to duckdb."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from forebay.errors import ForebayError
+
+Connection = duckdb.DuckDBPyConnection
+Error = duckdb.Error
+OutOfMemory = duckdb.OutOfMemoryException
+Interrupted = duckdb.InterruptException
+
+_STORED = {
+    "TINYINT": "INTEGER", "SMALLINT": "INTEGER", "UTINYINT": "INTEGER", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT",
+    "UBIGINT": "DECIMAL(20,0)", "HUGEINT": "DECIMAL(38,0)", "UUID": "VARCHAR", "JSON": "VARCHAR",
+    "TIMESTAMP_S": "TIMESTAMP", "TIMESTAMP_MS": "TIMESTAMP", "NULL": "INTEGER", '"NULL"': "INTEGER",
+}  # fmt: skip
+_AS_IS = {"BOOLEAN", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "VARCHAR", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "BLOB"}
+
+
+def connect(*, memory: int, temp_directory: Path, temp_disk: int, threads: int) -> Connection:
+    """A private in-memory database. `temp_directory` must be nobody else's: two that share one read each other's spill.
+
+    `memory` and `temp_disk` in bytes. Time zone is UTC. Progress can be polled with `query_progress()`.
+    """
+    temp_directory.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{memory // 1000}kB",
+            "max_temp_directory_size": f"{temp_disk // 1000}kB",
+            "temp_directory": str(temp_directory),
+            "threads": threads,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "errors_as_json": True,
+        },
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    # Without these two, query_progress() says -1. Printing is off first, lest a bar show.
+    connection.execute("SET enable_progress_bar_print = false")
+    connection.execute("SET enable_progress_bar = true")
+    return connection
+
+
+def quoted(name: str) -> str:
+    """`name` as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """`text` as a SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def message(error: duckdb.Error) -> tuple[str, int | None]:
+    """What DuckDB says of an error, and the offset in the query where it says so, if it does."""
+    text = str(error)
+    start = text.find("{")
+    if start >= 0:
+        try:
+            found = json.loads(text[start:])
+        except ValueError:
+            return text, None
+        position = found.get("position")
+        kind = text[:start].strip().removesuffix(":").removesuffix(" Error")
+        return f"{kind}: {found.get('exception_message', text)}", int(position) if position is not None else None
+    return text, None
+
+
+def files(paths: Sequence[str], form: str, options: Mapping[str, object], read_as: Mapping[str, str]) -> str:
+    """A SELECT over exactly these files, read as `form` with the given reader options, `read_as` giving types for columns."""
+    # A name may hold characters that mean something in a glob; each stands for itself here.
+    listed = "[" + ", ".join(literal(re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", path)) for path in paths) + "]"
+    given = dict(options)
+    if form == "csv":
+        # The reader's own conversion names file and line; a cast on top would not.
+        if read_as:
+            given["types"] = dict(read_as)
+        return f"SELECT * FROM read_csv({_arguments(listed, given)})"
+    replaced = ", ".join(f"CAST({quoted(name)} AS {type_}) AS {quoted(name)}" for name, type_ in read_as.items())
+    star = f"* REPLACE ({replaced})" if replaced else "*"
+    return f"SELECT {star} FROM read_{form}({_arguments(listed, given)})"
+
+
+def _arguments(first: str, options: Mapping[str, object]) -> str:
+    return ", ".join([first, *(f"{name} = {_value(value)}" for name, value in options.items())])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{literal(str(key))}: {_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return literal(str(value))
+
+
+def describe(connection: Connection, select: str) -> dict[str, str]:
+    """Columns of a SELECT and their types, in order."""
+    return {row[0]: row[1] for row in connection.execute(f"DESCRIBE {select}").fetchall()}
+
+
+def stored_type(type_: str) -> str | None:
+    """The type to store a column of `type_` as, so that every Iceberg reader can represent it; None if there is none.
+
+    DuckDB would write HUGEINT to Parquet as DOUBLE, silently; Iceberg knows no unsigned or small integers.
+    """
+    if type_.endswith("[]"):
+        inner = stored_type(type_[:-2])
+        return f"{inner}[]" if inner == type_[:-2] else None
+    if type_.startswith("ENUM("):
+        return "VARCHAR"
+    if type_ in _AS_IS or re.fullmatch(r"DECIMAL\(\d+,\d+\)", type_):
+        return type_
+    return _STORED.get(type_)
+
+
+def logical(columns: Sequence[tuple[str, str, str]], relation: str) -> str:
+    """A SELECT that gives stored columns (name, type, stored) the types that SQL over them must see."""
+    if all(type_ == stored for _, type_, stored in columns):
+        return f"SELECT {', '.join(quoted(name) for name, _, _ in columns)} FROM {relation}"
+    return f"SELECT {', '.join(_cast(name, type_, stored) for name, type_, stored in columns)} FROM {relation}"
+
+
+def storable(columns: Sequence[tuple[str, str, str]], relation: str) -> str:
+    """The reverse of `logical`: a SELECT that casts columns to the types they are stored as."""
+    return f"SELECT {', '.join(_cast(name, stored, type_) for name, type_, stored in columns)} FROM {relation}"
+
+
+def _cast(name: str, to: str, from_: str) -> str:
+    to = "INTEGER" if to.strip('"') == "NULL" else to
+    return quoted(name) if to == from_ else f"CAST({quoted(name)} AS {to}) AS {quoted(name)}"
+
+
+def execute(
+    connection: Connection,
+    sql: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    progress: Callable[[float], None] | None = None,
+    every: float = 0.1,
+) -> list[tuple[Any, ...]]:
+    """Run one statement in a thread, so that progress (0–100) can be shown and Ctrl-C stops it at once."""
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.append(connection.execute(sql, parameters).fetchall() if parameters else connection.execute(sql).fetchall())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(every)
+            if progress and thread.is_alive():
+                progress(max(0.0, connection.query_progress()))
+    except BaseException:
+        connection.interrupt()
+        thread.join()
+        raise
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    rows: list[tuple[Any, ...]] = outcome[0]
+    return rows
+
+
+def resource_error(error: duckdb.Error, code: str, where: str, memory: int, temp_disk: int) -> ForebayError | None:
+    """Out of memory and out of temporary disk as named errors with advice; None if `error` is neither."""
+    text, _ = message(error)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        if "max_temp_directory_size" in text or "temp directory" in text.lower() or "offload" in text.lower():
+            return ForebayError(
+                f"{code}.temp_disk_full", f"needed more than {temp_disk / 1e9:.1f} GB of temporary disk", where=where,
+                advice="Raise `limits.temp_disk`, or make the stage smaller: a join that multiplies rows is the usual cause",
+            )  # fmt: skip
+        return ForebayError(
+            f"{code}.out_of_memory", f"needed more than {memory / 1e9:.1f} GB of memory", where=where,
+            advice="Raise `limits.memory`, or read fewer columns and rows in this stage",
+        )  # fmt: skip
+    if isinstance(error, duckdb.IOException) and ("No space left" in text or "disk full" in text.lower()):
+        return ForebayError(f"{code}.disk_full", text, where=where, advice="Free some disk space; nothing was published")
+    return None

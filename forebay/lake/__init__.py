@@ -1,0 +1,1 @@
+"""Where Forebay keeps what it writes: slices, Iceberg tables, runs, uploads."""

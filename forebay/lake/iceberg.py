@@ -1,0 +1,118 @@
+"""Tier-2 tables as Iceberg tables that any reader can open. The only door to pyiceberg.
+
+A table is shown in two steps, so that readers see published editions only. `stage` adds the snapshot where no reader looks: on the
+branch `staging`, or, for a table whose columns are new, in a table beside it. `show` runs after state has published the edition: it
+moves `main`, or puts the new table in the old one's place, and tags the snapshot `edition-N`. Both find out what is already done,
+so either can be repeated after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.io.pyarrow import parquet_files_to_data_files
+from pyiceberg.table import Table
+
+FINGERPRINT = "forebay.fingerprint"
+STAGING = "staging"
+
+
+class Catalog:
+    """The Iceberg tables of one lake."""
+
+    def __init__(self, catalog: Path, warehouse: Path) -> None:
+        warehouse.mkdir(parents=True, exist_ok=True)
+        self._catalog = SqlCatalog("forebay", uri=f"sqlite:///{catalog}", warehouse=_uri(str(warehouse)))
+
+    def stage(self, name: str, files: Sequence[str], fingerprint: str, partition_by: str | None) -> None:
+        """Add a snapshot of `name` ("namespace.table") that holds exactly `files`, out of readers' sight. Repeatable."""
+        self._catalog.create_namespace_if_not_exists(name.partition(".")[0])
+        current = self._load(name)
+        if current is not None and _snapshot(current, fingerprint) is not None:
+            return
+        schema = pq.read_schema(files[0])
+        shape = f"{[(field.name, str(field.type)) for field in schema]} {partition_by}"
+        if current is not None and current.properties.get("forebay.shape") == shape:
+            branch = STAGING if current.current_snapshot() else None
+            self._overwrite(current, files, fingerprint, branch)
+            return
+        beside = self._load(_beside(name))
+        if beside is not None:
+            if _snapshot(beside, fingerprint) is not None:
+                return
+            self._catalog.drop_table(_beside(name))
+        location = f"{self._catalog.properties['warehouse']}/{name}/{fingerprint}"
+        table = self._catalog.create_table(_beside(name), schema=schema, location=location, properties={"forebay.shape": shape})
+        if partition_by is not None:
+            with table.update_spec() as spec:
+                spec.add_identity(partition_by)
+        self._overwrite(table, files, fingerprint, None)
+
+    def show(self, name: str, fingerprint: str, edition: int) -> None:
+        """Make the staged snapshot what readers of `name` see, and tag it with the edition. Repeatable."""
+        table = self._load(name)
+        snapshot = _snapshot(table, fingerprint) if table is not None else None
+        if table is None or snapshot is None:
+            if table is not None:
+                self._catalog.rename_table(name, f"{name}__until_edition_{edition}")
+            table = self._catalog.rename_table(_beside(name), name)
+            snapshot = _snapshot(table, fingerprint)
+        if snapshot is None:
+            raise LookupError(f"no snapshot of {name} has fingerprint {fingerprint}")
+        tag = f"edition-{edition}"
+        main = table.current_snapshot()
+        manage = table.manage_snapshots()
+        if tag not in table.metadata.refs:
+            manage = manage.create_tag(snapshot, tag)
+        if main is None or main.snapshot_id != snapshot:
+            manage = manage.set_current_snapshot(snapshot)
+        manage.commit()
+
+    def _overwrite(self, table: Table, files: Sequence[str], fingerprint: str, branch: str | None) -> None:
+        """One snapshot that replaces whatever the table holds by `files`."""
+        if branch is not None:
+            # The branch starts where main is: what an unfinished refresh staged before is not built upon.
+            main = table.current_snapshot()
+            if main is not None and branch in table.metadata.refs:
+                table.manage_snapshots().remove_branch(branch).commit()
+            if main is not None:
+                table.manage_snapshots().create_branch(main.snapshot_id, branch).commit()
+        old = [task.file for task in table.scan().plan_files()]
+        with table.transaction() as transaction:
+            mapping = transaction.table_metadata.schema().name_mapping.model_dump_json()
+            transaction.set_properties({"schema.name-mapping.default": mapping})
+            properties = {FINGERPRINT: fingerprint}
+            update = transaction.update_snapshot(snapshot_properties=properties, **({"branch": branch} if branch else {}))
+            with update.overwrite() as overwrite:
+                for data_file in old:
+                    overwrite.delete_data_file(data_file)
+                uris = iter([_uri(file) for file in files])
+                for data_file in parquet_files_to_data_files(table.io, transaction.table_metadata, uris):
+                    overwrite.append_data_file(data_file)
+
+    def _load(self, name: str) -> Table | None:
+        try:
+            return self._catalog.load_table(name)
+        except NoSuchTableError:
+            return None
+
+
+def _uri(path: str) -> str:
+    """One form everywhere: the path as it is behind `file://`, because pyiceberg does not decode percent signs."""
+    return f"file://{path}"
+
+
+def _beside(name: str) -> str:
+    return f"{name}__staged"
+
+
+def _snapshot(table: Table, fingerprint: str) -> int | None:
+    """The newest snapshot that holds the slice `fingerprint`."""
+    for snapshot in reversed(table.metadata.snapshots):
+        if snapshot.summary is not None and snapshot.summary.additional_properties.get(FINGERPRINT) == fingerprint:
+            return int(snapshot.snapshot_id)
+    return None

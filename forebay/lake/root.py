@@ -1,0 +1,102 @@
+"""The lake root and its layout. A root belongs to one project; another project's is refused.
+
+    project.json   whose lake this is
+    state.db       editions, runs, file hashes
+    catalog.db     the Iceberg catalogue
+    iceberg/       Iceberg metadata, one folder per table
+    slices/        <table>/<fingerprint>/*.parquet: immutable, present = right and done
+    inputs/        <sha256>/<file name>: uploads, immutable
+    runs/          <id>/: one folder per run
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from forebay.errors import ForebayError
+
+
+class Lake:
+    """Paths below one lake root. `open_lake` makes sure that the root is this project's."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.state = root / "state.db"
+        self.catalog = root / "catalog.db"
+        self.iceberg = root / "iceberg"
+        self.slices = root / "slices"
+        self.inputs = root / "inputs"
+        self.runs = root / "runs"
+
+    def slice(self, table: str, fingerprint: str) -> Path:
+        """The folder of one slice; it exists only when complete."""
+        return self.slices / table / fingerprint
+
+    def writable(self, slice_: Path) -> Path:
+        """A fresh folder beside `slice_` to build it in, to be renamed to it when complete."""
+        folder = slice_.with_name(f".{slice_.name}.{os.getpid()}")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def sweep(self) -> None:
+        """Remove unfinished slices that a killed refresh left. Only the holder of the refresh lock may call this."""
+        for left in self.slices.glob("*/.*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    @contextmanager
+    def refresh_lock(self) -> Iterator[None]:
+        """Held by one refresh at a time; released by the operating system if its process dies."""
+        with (self.root / "refresh.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise ForebayError(
+                    "refresh.busy", f"another refresh of this project is running (process {holder})", advice="Wait for it to finish"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
+    """The lake at `root`. Raises ForebayError if it is another project's, or if there is none yet and `create` is false."""
+    about = root / "project.json"
+    if about.exists():
+        try:
+            found = json.loads(about.read_text())
+            owner, place = found["project"], found["root"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ForebayError("lake.unreadable", f"cannot tell whose lake this is: {error}", where=str(about)) from None
+        if owner != project:
+            raise ForebayError(
+                "lake.foreign", f"this lake belongs to project `{owner}`, not `{project}`", where=str(root),
+                advice="Set `lake:` in forebay.yaml to a folder of its own",
+            )  # fmt: skip
+        if place != str(root):
+            raise ForebayError(
+                "lake.moved", f"this lake was made at {place}, and its Iceberg tables name files by their full path", where=str(root),
+                advice="Move it back, or delete it and call `forebay refresh`",
+            )  # fmt: skip
+    elif not create:
+        raise ForebayError("edition.none", "nothing has been published yet", advice="`forebay refresh` builds and publishes the first edition")
+    else:
+        if root.exists() and any(root.iterdir()):
+            raise ForebayError(
+                "lake.not_empty", "the folder is not empty and is no lake of Forebay's", where=str(root),
+                advice="Set `lake:` in forebay.yaml to a new folder",
+            )  # fmt: skip
+        root.mkdir(parents=True, exist_ok=True)
+        fresh = about.with_suffix(".tmp")
+        fresh.write_text(json.dumps({"project": project, "root": str(root)}))
+        fresh.rename(about)
+    return Lake(root)

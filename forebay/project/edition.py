@@ -1,0 +1,138 @@
+"""An edition: one consistent (project version, source versions, Tier-2 tables), as the document that runs pin.
+
+It is self-contained: a run needs this document, the files it names and the user's request, and no YAML, catalogue or parser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from forebay.project.project import Column, Declared, Project, Source
+from forebay.split.stage import Stage
+
+SEMANTICS = 1
+"""Bumped by hand when Forebay changes what a Tier-2 table holds for the same SQL and sources; upgrading a library does not."""
+
+
+class File(Declared):
+    """One file of a source, by content. The stat fields only say whether `sha256` may be trusted without reading again."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    sha256: str
+
+
+class SourceVersion(Declared):
+    """The exact set of a source's files at one moment, and the schema found in them (with the declared types applied)."""
+
+    source: Source
+    files: tuple[File, ...]
+    columns: tuple[Column, ...]
+    rows: int
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size for file in self.files)
+
+    def identity(self) -> dict[str, object]:
+        """What a slice that reads this source depends on. Paths count only where the reader makes columns of them."""
+        named = bool(self.source.options.get("hive_partitioning"))
+        files = sorted((file.sha256, file.path if named else "") for file in self.files)
+        return {
+            "files": files, "format": self.source.format, "options": self.source.options, "read_as": self.source.columns,
+            "columns": [(column.name, column.type) for column in self.columns],
+        }  # fmt: skip
+
+
+class StoredColumn(Declared):
+    """A Tier-2 column: its type in SQL, and the type it is stored as, which every Iceberg reader can represent."""
+
+    name: str
+    type: str
+    stored: str
+
+
+class Definition(Declared):
+    """A Tier-2 table as it should be: `declared` by the author, `derived` by the split, or a `detail` captured from a source."""
+
+    name: str
+    """Namespace and name: "tier2.sales_by_week", "plan.baseline", "detail.transactions"."""
+    relation: str
+    """The name that SQL reads it by."""
+    kind: str
+    sql: str
+    reads: tuple[str, ...]
+    """Names of the sources, and full names of the Tier-2 tables, that `sql` reads."""
+    columns: tuple[StoredColumn, ...]
+    canonical: str
+    """The SQL tree as text, free of comments and layout: what the fingerprint names."""
+    file: str = ""
+    line: int = 1
+    key: tuple[str, ...] = ()
+    partition_by: str | None = None
+    sort_by: tuple[str, ...] = ()
+
+    def fingerprint(self, reads: dict[str, object]) -> str:
+        """Name of the slice: a hash of everything its rows depend on. `reads` gives the identity of each of `self.reads`."""
+        identity = {
+            "semantics": SEMANTICS, "sql": self.canonical, "reads": {name: reads[name] for name in self.reads},
+            "columns": [(column.name, column.type, column.stored) for column in self.columns],
+            "layout": [self.key, self.partition_by, self.sort_by],
+        }  # fmt: skip
+        return hashlib.sha256(msgspec.json.encode(identity, order="deterministic")).hexdigest()[:32]
+
+
+class Table(Declared):
+    """A Tier-2 table as built: its definition, its slice, and the files that hold its rows."""
+
+    definition: Definition
+    fingerprint: str
+    files: tuple[str, ...]
+    rows: int
+    bytes: int
+
+
+class Reason(Declared):
+    """Why the split did what it did with one scope of one stage."""
+
+    stage: str
+    scope: str
+    decision: str
+    code: str
+    why: str
+    line: int
+
+
+class Compiled(Declared):
+    """A calculation after the split: what a run executes, and over what."""
+
+    name: str
+    script: tuple[Stage, ...]
+    """The author's stages with parameters bound as `CAST($p AS type)`: what `verify` runs over the sources."""
+    residual: tuple[Stage, ...]
+    relations: dict[str, str]
+    """For each name the residual reads: the full name of a Tier-2 table, or "source:NAME" for an immutable source."""
+    script_reads: tuple[str, ...]
+    """Names of the sources, declared Tier-2 tables and inputs that the script reads."""
+    outputs: dict[str, tuple[Column, ...]]
+    """Each output's columns and types: those of the unsplit script."""
+    reasons: tuple[Reason, ...]
+
+
+class Edition(Declared):
+    """One published state of everything a run reads."""
+
+    number: int
+    published_at: str
+    project: Project
+    sources: dict[str, SourceVersion]
+    tables: dict[str, Table]
+    calculations: dict[str, Compiled]
+    input_types: dict[str, dict[str, str]]
+    """For each input with a hierarchy: the types of its level columns in the hierarchy's table."""
+

@@ -1,0 +1,1 @@
+"""Sources -> slices -> edition. Planning is pure; executing is separate."""

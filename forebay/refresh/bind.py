@@ -1,0 +1,384 @@
+"""A project against the sources' real schemas: column and type errors are found, the split is made, nothing is executed.
+
+Every SELECT is bound by DuckDB itself on empty tables, so what passes here has the names and types that a refresh and a run will
+see. The split is checked the same way: if what it derives would have other names or types than the author's script, the stage is
+left whole.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from forebay.engines import duckdb
+from forebay.errors import ForebayError, Problems, nearest
+from forebay.project.edition import Compiled, Definition, Edition, File, Reason, SourceVersion, StoredColumn
+from forebay.project.project import Calculation, Column, Project, Source, Tier2Table
+from forebay.split import parameters
+from forebay.split.names import canonical, tables_read
+from forebay.split.stage import Stage
+from forebay.split.split import Split, split
+
+Schemas = dict[str, dict[str, str]]
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """A project whose SQL is known to bind. `definitions` are in build order."""
+
+    definitions: tuple[Definition, ...]
+    calculations: dict[str, Compiled]
+    input_types: Schemas
+
+
+def resolve(project: Project, pinned: Mapping[str, tuple[File, ...]], previous: Edition | None) -> dict[str, SourceVersion]:
+    """The schema and row count of every source, from its files. Raises Problems naming each source that cannot be read."""
+    versions, problems = {}, []
+    with _scratch() as connection:
+        for source in project.sources:
+            files = pinned[source.name]
+            before = previous.sources.get(source.name) if previous else None
+            if before and _same_reading(before, source, files):
+                versions[source.name] = msgspec.structs.replace(before, source=source, files=files)
+                continue
+            try:
+                versions[source.name] = _resolve(connection, source, files)
+            except ForebayError as error:
+                problems.append(error)
+    if problems:
+        raise Problems(problems)
+    return versions
+
+
+def _same_reading(before: SourceVersion, source: Source, files: tuple[File, ...]) -> bool:
+    def content(listed: Sequence[File]) -> list[tuple[str, str]]:
+        return [(file.path, file.sha256) for file in listed]
+
+    was = before.source
+    return content(before.files) == content(files) and (was.format, was.options, was.columns) == (source.format, source.options, source.columns)
+
+
+def _resolve(connection: duckdb.Connection, source: Source, files: tuple[File, ...]) -> SourceVersion:
+    paths = [file.path for file in files]
+    try:
+        found = duckdb.describe(connection, duckdb.files(paths, source.format, source.options, {}))
+        unknown = [name for name in source.columns if name not in found]
+        if unknown:
+            raise ForebayError(
+                "source.unknown_column", f"source `{source.name}` has no column `{unknown[0]}`", where="forebay.yaml",
+                advice=nearest(unknown[0], found),
+            )  # fmt: skip
+        select = duckdb.files(paths, source.format, source.options, source.columns)
+        columns = duckdb.describe(connection, select)
+        missing = [name for name in source.key if name not in columns]
+        if missing:
+            raise ForebayError(
+                "source.unknown_column", f"`key` of source `{source.name}` names `{missing[0]}`, which it does not have",
+                where="forebay.yaml", advice=nearest(missing[0], columns),
+            )  # fmt: skip
+        if source.format == "parquet":
+            # The footers say it; reading the list also finds every file that is not Parquet.
+            listed = "[" + ", ".join(duckdb.literal(path) for path in paths) + "]"
+            counted = connection.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({listed})").fetchone()
+        else:
+            counted = connection.execute(f"SELECT count(*) FROM ({select})").fetchone()
+    except duckdb.Error as error:
+        raise source_error(source.name, error, paths) from None
+    return SourceVersion(source, files, tuple(Column(name, type_) for name, type_ in columns.items()), int(counted[0] if counted else 0))
+
+
+def source_error(name: str, error: duckdb.Error, paths: Sequence[str]) -> ForebayError:
+    """What is wrong with a source's files, naming the file if the engine does."""
+    text, _ = duckdb.message(error)
+    named = next((path for path in paths if path in text), paths[0] if len(paths) == 1 else "")
+    text = re.sub(r"\s*\n\s*", " ", text).strip()
+    return ForebayError(
+        "source.unreadable", f"source `{name}`: {text[:600]}", where=named,
+        advice="Replace the file, or set `format`, `columns` or `options` of the source",
+    )  # fmt: skip
+
+
+def bind(project: Project, versions: Mapping[str, SourceVersion]) -> Bound:
+    """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
+    binder = _Binder(project, versions)
+    try:
+        return binder.bound()
+    finally:
+        binder.connection.close()
+
+
+class _Binder:
+    def __init__(self, project: Project, versions: Mapping[str, SourceVersion]) -> None:
+        self.project = project
+        self.schemas: Schemas = {name: {c.name: c.type for c in version.columns} for name, version in versions.items()}
+        self.full_names: dict[str, str] = {table.name: f"tier2.{table.name}" for table in project.tier2}
+        self.connection = _scratch()
+        self.problems: list[ForebayError] = []
+
+    def bound(self) -> Bound:
+        for name, columns in self.schemas.items():
+            self._empty(name, columns)
+        declared = [definition for table in self._tier2_in_order() if (definition := self._declared(table))]
+        input_types = self._inputs()
+        if self.problems:
+            raise Problems(self.problems)
+        parts = []
+        for calculation in self.project.calculations:
+            try:
+                parts.append((calculation, *self._calculation(calculation)))
+            except ForebayError as error:
+                self.problems += error.errors if isinstance(error, Problems) else [error]
+        if self.problems:
+            raise Problems(self.problems)
+        details = self._details([split_ for _, _, split_, _ in parts])
+        derived = [definition for _, _, _, definitions in parts for definition in definitions]
+        captured = {definition.relation for definition in details}
+        calculations = {
+            calculation.name: self._compiled(calculation, outputs, split_, captured) for calculation, outputs, split_, _ in parts
+        }
+        return Bound(tuple(declared + derived + details), calculations, input_types)
+
+    def _empty(self, name: str, columns: Mapping[str, str]) -> None:
+        body = ", ".join(f"{duckdb.quoted(column)} {type_}" for column, type_ in columns.items())
+        try:
+            self.connection.execute(f"CREATE OR REPLACE TABLE {duckdb.quoted(name)} ({body})")
+        except duckdb.Error as error:
+            text, _ = duckdb.message(error)
+            raise ForebayError("project.type", f"`{name}`: {text}", where="forebay.yaml", advice="Use a type that DuckDB knows") from None
+
+    # Declared Tier-2 tables
+
+    def _tier2_in_order(self) -> list[Tier2Table]:
+        """Each after the tables it reads. Raises ForebayError naming the circle if there is one."""
+        tables = {table.name: table for table in self.project.tier2}
+        order: list[Tier2Table] = []
+        on_path: list[str] = []
+
+        def visit(name: str) -> None:
+            if name in on_path:
+                circle = " → ".join([*on_path[on_path.index(name) :], name])
+                raise ForebayError("tier2.cycle", f"Tier-2 tables read each other in a circle: {circle}", where=tables[name].file)
+            if tables[name] not in order:
+                on_path.append(name)
+                for read in sorted(tables_read(tables[name].sql) & tables.keys()):
+                    visit(read)
+                on_path.pop()
+                order.append(tables[name])
+
+        for name in tables:
+            visit(name)
+        return order
+
+    def _declared(self, table: Tier2Table) -> Definition | None:
+        stage = Stage(table.name, table.sql, table.line)
+        try:
+            columns = self._bind(stage, table.file, stage.sql)
+            self.schemas[table.name] = columns
+            for place, names in (("key", table.key), ("partition_by", (table.partition_by,)), ("sort_by", table.sort_by)):
+                for name in names:
+                    if name is not None and name not in columns:
+                        raise ForebayError(
+                            "tier2.unknown_column", f"`{place}` of Tier-2 table `{table.name}` names `{name}`, which its SELECT does not give",
+                            where=table.file, advice=nearest(name, columns),
+                        )  # fmt: skip
+            stored = _stored(columns)
+            if isinstance(stored, str):
+                raise ForebayError(
+                    "tier2.type", f"column `{stored}` of Tier-2 table `{table.name}` is {columns[stored]}, which Iceberg cannot hold",
+                    where=table.file, advice="Cast it to another type in the SELECT",
+                )  # fmt: skip
+        except ForebayError as error:
+            self.problems.append(error)
+            return None
+        return Definition(
+            name=f"tier2.{table.name}", relation=table.name, kind="declared", sql=table.sql, reads=self._reads(table.sql), columns=stored,
+            canonical=canonical(table.sql), file=table.file, line=table.line, key=table.key, partition_by=table.partition_by,
+            sort_by=table.sort_by or table.key,
+        )  # fmt: skip
+
+    def _reads(self, sql: str) -> tuple[str, ...]:
+        return tuple(sorted(self.full_names.get(name, name) for name in tables_read(sql)))
+
+    # Inputs
+
+    def _inputs(self) -> Schemas:
+        """Create every input as the calculations see it. Returns the types of the hierarchies' levels."""
+        input_types: Schemas = {}
+        for declared in self.project.inputs:
+            where = f"forebay.yaml: input `{declared.name}`"
+            for column in declared.columns:
+                if column.references:
+                    table, _, name = column.references.partition(".")
+                    if table in self.schemas and name not in self.schemas[table]:
+                        self._problem("input.unknown_column", f"`{table}` has no column `{name}`", where, nearest(name, self.schemas[table]))
+            types: dict[str, str] = {}
+            if declared.hierarchy and declared.hierarchy.table in self.schemas:
+                table_columns = self.schemas[declared.hierarchy.table]
+                for level in declared.hierarchy.levels:
+                    if level not in table_columns:
+                        what = f"its hierarchy's table `{declared.hierarchy.table}` has no column `{level}`"
+                        self._problem("input.unknown_column", what, where, nearest(level, table_columns))
+                types = {level: table_columns.get(level, "VARCHAR") for level in declared.hierarchy.levels}
+                input_types[declared.name] = types
+            elif declared.hierarchy:
+                continue
+            try:
+                self._empty(declared.name, {column.name: column.type for column in declared.columns})
+                self.schemas[declared.name] = {column.name: column.type for column in declared.relation(types)}
+                self._empty(declared.name, self.schemas[declared.name])
+            except ForebayError as error:
+                self.problems.append(error)
+        return input_types
+
+    def _problem(self, code: str, what: str, where: str, advice: str) -> None:
+        self.problems.append(ForebayError(code, what, where=where, advice=advice))
+
+    # Calculations
+
+    def _calculation(self, calculation: Calculation) -> tuple[dict[str, tuple[Column, ...]], Split, list[Definition]]:
+        """The outputs' columns, the split, and the Tier-2 tables it derives."""
+        types = {parameter.name: parameter.type for parameter in calculation.parameters}
+        self.connection.execute("BEGIN")
+        try:
+            stage_types = {
+                stage.name: self._bind(stage, calculation.file, parameters.bind(stage.sql, types), types) for stage in calculation.stages
+            }
+        finally:
+            self.connection.execute("ROLLBACK")
+        outputs = {name: tuple(Column(*column) for column in stage_types[name].items()) for name in calculation.outputs}
+        inputs = {name: self.schemas[name] for name in calculation.inputs}
+        static = {name: columns for name, columns in self.schemas.items() if name not in {i.name for i in self.project.inputs}}
+        keep: frozenset[str] = frozenset()
+        while True:
+            made = split(
+                calculation.stages, static, inputs, types, outputs=calculation.outputs, tables=frozenset(self.full_names),
+                stage_types=stage_types, keep=keep,
+            )  # fmt: skip
+            self.connection.execute("BEGIN")
+            try:
+                found = self._derived(calculation, made, stage_types, types)
+            finally:
+                self.connection.execute("ROLLBACK")
+            if not isinstance(found, str):
+                return outputs, made, found
+            keep |= {found}
+
+    def _derived(self, calculation: Calculation, made: Split, stage_types: Schemas, types: dict[str, str]) -> list[Definition] | str:
+        """The Tier-2 tables of a split, once they and the residual are seen to bind alike; else the stage to leave whole."""
+        definitions: list[Definition] = []
+        full = dict(self.full_names)
+        for name, sql in made.tier2.items():
+            owner = next(stage.name for stage in calculation.stages if name == stage.name or name.startswith(f"{stage.name}__"))
+            stage = Stage(name, sql, next(s.line for s in calculation.stages if s.name == owner))
+            try:
+                columns = self._bind(stage, calculation.file, sql)
+            except ForebayError:
+                return owner
+            stored = _stored(columns)
+            if isinstance(stored, str) or (name in stage_types and columns != stage_types[name]):
+                return owner
+            definition = Definition(
+                name=f"{calculation.name}.{name}", relation=name, kind="derived", sql=sql,
+                reads=tuple(sorted(full.get(read, read) for read in tables_read(sql))), columns=stored,
+                canonical=canonical(sql), file=calculation.file, line=stage.line,
+            )  # fmt: skip
+            full[name] = definition.name
+            definitions.append(definition)
+        for source, wanted in made.reads.items():
+            if wanted is not None:
+                self._empty(source, {column: self.schemas[source][column] for column in wanted})
+        for stage in made.residual:
+            try:
+                if self._bind(stage, calculation.file, parameters.bind(stage.sql, types), types) != stage_types[stage.name]:
+                    return stage.name
+            except ForebayError:
+                return stage.name
+        return definitions
+
+    def _details(self, splits: Sequence[Split]) -> list[Definition]:
+        """What the residuals read of sources that others may overwrite, captured: one table per source, with the columns needed."""
+        wanted: dict[str, set[str]] = {}
+        for made in splits:
+            for source, columns in made.reads.items():
+                wanted.setdefault(source, set()).update(columns if columns is not None else self.schemas[source])
+        details = []
+        for source in self.project.sources:
+            if source.name not in wanted or source.immutable:
+                continue
+            columns = {name: type_ for name, type_ in self.schemas[source.name].items() if name in wanted[source.name]}
+            stored = _stored(columns)
+            if isinstance(stored, str):
+                raise ForebayError(
+                    "source.type", f"column `{stored}` of source `{source.name}` is {columns[stored]}, which Iceberg cannot hold",
+                    where="forebay.yaml", advice=f"Give it another type under `sources.{source.name}.columns`, or do not read it in a run",
+                )  # fmt: skip
+            sql = f"SELECT {', '.join(duckdb.quoted(name) for name in columns)} FROM {duckdb.quoted(source.name)}"
+            details.append(
+                Definition(
+                    name=f"detail.{source.name}", relation=source.name, kind="detail", sql=sql, reads=(source.name,), columns=stored,
+                    canonical=sql, file="forebay.yaml",
+                )  # fmt: skip
+            )
+        return details
+
+    def _compiled(self, calculation: Calculation, outputs: dict[str, tuple[Column, ...]], made: Split, captured: set[str]) -> Compiled:
+        types = {parameter.name: parameter.type for parameter in calculation.parameters}
+        read = frozenset().union(*(tables_read(stage.sql) for stage in made.residual))
+        script_read = frozenset().union(*(tables_read(stage.sql) for stage in calculation.stages))
+        relations = {}
+        for name in sorted(read | frozenset(calculation.outputs)):
+            if name in made.tier2:
+                relations[name] = f"{calculation.name}.{name}"
+            elif name in self.full_names:
+                relations[name] = self.full_names[name]
+            elif name in captured:
+                relations[name] = f"detail.{name}"
+            elif name in {source.name for source in self.project.sources}:
+                relations[name] = f"source:{name}"
+        return Compiled(
+            name=calculation.name,
+            script=tuple(msgspec.structs.replace(stage, sql=parameters.bind(stage.sql, types)) for stage in calculation.stages),
+            residual=tuple(msgspec.structs.replace(stage, sql=parameters.bind(stage.sql, types)) for stage in made.residual),
+            relations=relations,
+            script_reads=tuple(sorted(script_read & self.schemas.keys())),
+            outputs=outputs,
+            reasons=tuple(Reason(r.stage, r.scope, r.decision, r.code, r.why, r.line) for r in made.reasons),
+        )
+
+    def _bind(self, stage: Stage, file: str, sql: str, types: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Create `stage` empty; its columns and types. Raises ForebayError at file:line:column of the author's text."""
+        head = f"CREATE TABLE {duckdb.quoted(stage.name)} AS (\n"
+        values = {name: None for name in parameters.used(stage.sql)} if types is not None else None
+        try:
+            self.connection.execute(f"{head}{sql}\n) WITH NO DATA", values or None)
+        except duckdb.Error as error:
+            text, position = duckdb.message(error)
+            where = file if position is None else stage.place(file, sql, position - len(head))
+            raise ForebayError("sql.bind", re.sub(r"\s*\n\s*", " ", text), where=where, advice=_binding_advice(text)) from None
+        return duckdb.describe(self.connection, f"SELECT * FROM {duckdb.quoted(stage.name)}")
+
+
+def _binding_advice(text: str) -> str:
+    if "Candidate bindings" in text or "Did you mean" in text:
+        return ""
+    return "`forebay check` binds the SQL again without running anything"
+
+
+def _stored(columns: Mapping[str, str]) -> tuple[StoredColumn, ...] | str:
+    """How columns are stored, or the name of the first that cannot be."""
+    stored = []
+    for name, type_ in columns.items():
+        as_ = duckdb.stored_type(type_)
+        if as_ is None:
+            return name
+        stored.append(StoredColumn(name, type_, as_))
+    return tuple(stored)
+
+
+def _scratch() -> duckdb.Connection:
+    """Binding needs little; a directory of its own all the same, because the default one is shared by the working directory."""
+    folder = Path(tempfile.gettempdir()) / "forebay-bind-unused"
+    return duckdb.connect(memory=2 << 30, temp_directory=folder, temp_disk=1 << 20, threads=2)

@@ -1,0 +1,131 @@
+"""What a refresh would do, and why. Pure: definitions, source versions and the list of existing slices in, a plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+
+import msgspec
+
+from forebay.project.edition import Definition, Edition, SourceVersion, Table
+
+
+class SourceChange(msgspec.Struct, frozen=True):
+    """How a source differs from the last edition. Paths as the edition and the listing give them."""
+
+    source: str
+    rows: int
+    files: int
+    bytes: int
+    added: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    first: bool = False
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.first or self.added or self.replaced or self.removed)
+
+    def words(self) -> str:
+        """ "1 new file: 2017-12.parquet", "unchanged", …"""
+        if self.first:
+            return "new source"
+        parts = []
+        for paths, word in ((self.added, "new"), (self.replaced, "replaced"), (self.removed, "removed")):
+            if paths:
+                names = ", ".join(PurePath(path).name for path in paths[:2]) + (", …" if len(paths) > 2 else "")
+                parts.append(f"{len(paths)} {word} file{'s' if len(paths) > 1 else ''}: {names}")
+        return "; ".join(parts) or "unchanged"
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """One Tier-2 table: the slice it should be, whether that exists, and why it is not the last edition's."""
+
+    definition: Definition
+    fingerprint: str
+    exists: bool
+    why: str
+    files: tuple[str, ...]
+    """The source files that building it reads."""
+    rows_in: int
+    bytes_in: int
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything the next edition needs, in build order. It publishes nothing if no edition would differ."""
+
+    sources: tuple[SourceChange, ...]
+    tables: tuple[Planned, ...]
+    next_edition: int
+    publishes: bool
+    project_changed: bool
+
+    @property
+    def to_build(self) -> tuple[Planned, ...]:
+        return tuple(table for table in self.tables if not table.exists)
+
+
+def plan(
+    definitions: Sequence[Definition],
+    versions: Mapping[str, SourceVersion],
+    previous: Edition | None,
+    project_files: Mapping[str, str],
+    exists: Callable[[str, str], bool],
+) -> Plan:
+    """`definitions` in build order. `exists(table, fingerprint)` says whether a slice is there."""
+    changes = {name: _change(name, current, previous) for name, current in versions.items()}
+    identities: dict[str, object] = {name: current.identity() for name, current in versions.items()}
+    tables = []
+    for definition in definitions:
+        fingerprint = definition.fingerprint(identities)
+        identities[definition.name] = fingerprint
+        before = previous.tables.get(definition.name) if previous else None
+        read = [versions[name] for name in definition.reads if name in versions]
+        tables.append(
+            Planned(
+                definition=definition,
+                fingerprint=fingerprint,
+                exists=exists(definition.name, fingerprint),
+                why=_why(definition, fingerprint, before, changes, tables),
+                files=tuple(file.path for current in read for file in current.files),
+                rows_in=sum(current.rows for current in read),
+                bytes_in=sum(current.bytes for current in read),
+            )
+        )
+    moved = previous is None or {t.definition.name: t.fingerprint for t in tables} != {n: t.fingerprint for n, t in previous.tables.items()}
+    project_changed = previous is not None and dict(previous.project.files) != dict(project_files)
+    return Plan(
+        sources=tuple(changes.values()),
+        tables=tuple(tables),
+        next_edition=(previous.number if previous else 0) + 1,
+        publishes=moved or project_changed or any(change.changed for change in changes.values()),
+        project_changed=project_changed,
+    )
+
+
+def _change(name: str, current: SourceVersion, previous: Edition | None) -> SourceChange:
+    totals = {"source": name, "rows": current.rows, "files": len(current.files), "bytes": current.bytes}
+    if previous is None or name not in previous.sources:
+        return SourceChange(**totals, first=True)  # type: ignore[arg-type]
+    before = {file.path: file.sha256 for file in previous.sources[name].files}
+    after = {file.path: file.sha256 for file in current.files}
+    return SourceChange(
+        **totals,  # type: ignore[arg-type]
+        added=tuple(sorted(after.keys() - before.keys())),
+        replaced=tuple(sorted(path for path in after.keys() & before.keys() if after[path] != before[path])),
+        removed=tuple(sorted(before.keys() - after.keys())),
+    )
+
+
+def _why(definition: Definition, fingerprint: str, before: Table | None, changes: Mapping[str, SourceChange], earlier: Sequence[Planned]) -> str:
+    if before is None:
+        return "new table"
+    if before.fingerprint == fingerprint:
+        return "unchanged"
+    if before.definition.canonical != definition.canonical:
+        return "its SQL changed"
+    if before.definition.columns != definition.columns:
+        return "its columns changed"
+    reasons = [f"{name}: {changes[name].words()}" for name in definition.reads if name in changes and changes[name].changed]
+    reasons += [f"{t.definition.relation} changed" for t in earlier if t.definition.name in definition.reads and t.why != "unchanged"]
+    return "; ".join(reasons) or "its key, partition or reader options changed"

@@ -1,0 +1,210 @@
+"""Reconcile: build the slices that should exist and do not, publish what they make up as the next edition.
+
+    observe the sources → plan → build missing slices → stage in the lake → publish in state → show in the lake
+
+Publishing in state is the one moment at which an edition comes to be. What a crash leaves before it is found again by name; what it
+leaves undone after it (readers of the lake still see the edition before) the next refresh completes first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from forebay.errors import ForebayError, Problems
+from forebay.lake.root import Lake, open_lake
+from forebay.project.edition import Edition, File, SourceVersion, Table
+from forebay.project.load import Folder, load
+from forebay.project.project import Project
+from forebay.refresh import observe
+from forebay.refresh.plan import Plan, Planned, plan
+from forebay.state.store import Store, now
+
+if TYPE_CHECKING:
+    from forebay.refresh.bind import Bound
+
+
+class Listener(Protocol):
+    """Hears how a refresh goes on."""
+
+    def hashing(self, path: str, size: int) -> None:
+        """A file of `size` bytes must be read to know its content."""
+
+    def planned(self, plan: Plan) -> None:
+        """What is about to be done."""
+
+    def building(self, table: Planned, percent: float) -> None:
+        """How far the build of one table is, 0–100."""
+
+    def built(self, table: Planned, rows: int, size: int, seconds: float) -> None:
+        """One table's slice is complete."""
+
+    def failed(self, table: Planned, error: ForebayError) -> None:
+        """One table could not be built."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a refresh did. `published` is false if nothing had changed; `number` is then the edition that was current already."""
+
+    number: int
+    published: bool
+    built: int
+    seconds: float
+
+
+class Prospect(msgspec.Struct, frozen=True):
+    """A plan with all that is needed to carry it out."""
+
+    project: Project
+    versions: dict[str, SourceVersion]
+    plan: Plan
+    bound: Bound
+
+
+def unchanged(folder: Folder, store: Store, current: Edition | None) -> bool:
+    """Whether nothing has changed since the current edition. Compares listings with state; no parser, engine or catalogue is loaded."""
+    if current is None or current.project.files != folder.files or current.project.lake != str(folder.lake):
+        return False
+    known = store.known_files()
+    hashed = []
+    for source in current.project.sources:
+        pinned = {file.path: file.sha256 for file in current.sources[source.name].files}
+        paths = observe.listing(source, folder.path)
+        if set(paths) != set(pinned):
+            return False
+        files, news = observe.identify(paths, known)
+        hashed += news
+        if {file.path: file.sha256 for file in files} != pinned:
+            store.remember_files(hashed)
+            return False
+    store.remember_files(hashed)
+    return all(Path(file).exists() for table in current.tables.values() for file in table.files)
+
+
+def prospect(folder: Folder, lake: Lake, store: Store, current: Edition | None, hashing: Callable[[str, int], None]) -> Prospect:
+    """Read the project, observe its sources, bind and plan. Changes nothing but the memory of file hashes."""
+    # Only needed when something has changed, and slow to import.
+    from forebay.refresh import bind, build  # noqa: PLC0415
+
+    project = load(folder.path)
+    pinned = pin(project, folder.path, store, hashing)
+    versions = bind.resolve(project, pinned, current)
+    bound = bind.bind(project, versions)
+    made = plan(bound.definitions, versions, current, project.files, lambda t, f: build.existing(lake, t, f) is not None)
+    return Prospect(project, versions, made, bound)
+
+
+def pin(project: Project, folder: Path, store: Store, hashing: Callable[[str, int], None]) -> dict[str, tuple[File, ...]]:
+    """Every source's files by content. Raises Problems naming each source that is missing."""
+    known = store.known_files()
+    pinned, problems = {}, []
+    for source in project.sources:
+        try:
+            pinned[source.name], hashed = observe.identify(observe.listing(source, folder), known, hashing)
+            store.remember_files(hashed)
+        except ForebayError as error:
+            problems.append(error)
+    if problems:
+        raise Problems(problems)
+    return pinned
+
+
+def current_edition(store: Store) -> tuple[Edition | None, bool]:
+    """The current edition, and whether readers of the lake see it already."""
+    found = store.edition()
+    if found is None:
+        return None, True
+    _, in_lake, document = found
+    return msgspec.json.decode(document, type=Edition), in_lake
+
+
+def refresh(path: Path, listener: Listener) -> Outcome:
+    """Bring the project in folder `path` up to date. Raises Problems if tables failed; what was built is kept for the next call."""
+    started = time.monotonic()
+    folder = Folder(path)
+    lake = open_lake(folder.lake, folder.name, create=True)
+    store = Store(lake.state)
+    with lake.refresh_lock():
+        current, in_lake = current_edition(store)
+        if current is not None and not in_lake:
+            _show(current, lake, store)
+        if current is not None and unchanged(folder, store, current):
+            return Outcome(current.number, False, 0, time.monotonic() - started)
+        lake.sweep()
+        work = prospect(folder, lake, store, current, listener.hashing)
+        listener.planned(work.plan)
+        tables = _build(work, lake, listener)
+        if current is not None and not work.plan.publishes:
+            # Files were touched or renamed, but hold what they held.
+            return Outcome(current.number, False, 0, time.monotonic() - started)
+        edition = _edition(work, tables)
+        _stage(edition, lake)
+        store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode())
+        _show(edition, lake, store)
+        return Outcome(edition.number, True, len(work.plan.to_build), time.monotonic() - started)
+
+
+def _build(work: Prospect, lake: Lake, listener: Listener) -> dict[str, Table]:
+    """Every table of the plan, building those whose slice is missing. A failure stops only the tables that read the failed one."""
+    from forebay.refresh import build  # noqa: PLC0415
+
+    limits = work.project.limits
+    tables: dict[str, Table] = {}
+    problems: list[ForebayError] = []
+    broken: set[str] = set()
+    for name in sorted({name for planned in work.plan.to_build for name in planned.definition.reads if name in work.versions}):
+        if work.versions[name].source.key:
+            try:
+                build.check_key(work.versions[name], lake, limits)
+            except ForebayError as error:
+                problems.append(error)
+                broken.add(name)
+    for planned in work.plan.tables:
+        name = planned.definition.name
+        slice_ = build.existing(lake, name, planned.fingerprint)
+        if slice_ is None:
+            if broken & set(planned.definition.reads):
+                broken.add(name)
+                continue
+            try:
+                listener.building(planned, 0.0)
+                slice_ = build.build(planned, work.versions, tables, lake, limits, lambda percent, p=planned: listener.building(p, percent))  # type: ignore[misc]
+            except ForebayError as error:
+                listener.failed(planned, error)
+                problems.append(error)
+                broken.add(name)
+                continue
+            listener.built(planned, slice_.rows, slice_.bytes, slice_.seconds)
+        tables[name] = build.as_table(lake, planned.definition, planned.fingerprint, slice_)
+    if problems:
+        raise Problems(problems)
+    return tables
+
+
+def _edition(work: Prospect, tables: Mapping[str, Table]) -> Edition:
+    return Edition(
+        number=work.plan.next_edition, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),
+        calculations=work.bound.calculations, input_types=work.bound.input_types,
+    )  # fmt: skip
+
+
+def _stage(edition: Edition, lake: Lake) -> None:
+    from forebay.lake.iceberg import Catalog  # noqa: PLC0415
+
+    catalog = Catalog(lake.catalog, lake.iceberg)
+    for name, table in edition.tables.items():
+        catalog.stage(name, table.files, table.fingerprint, table.definition.partition_by)
+
+
+def _show(edition: Edition, lake: Lake, store: Store) -> None:
+    from forebay.lake.iceberg import Catalog  # noqa: PLC0415
+
+    catalog = Catalog(lake.catalog, lake.iceberg)
+    for name, table in edition.tables.items():
+        catalog.show(name, table.fingerprint, edition.number)
+    store.shown_in_lake(edition.number)
+

@@ -1,0 +1,1 @@
+"""Request -> result: a run in a process of its own, pinned to an edition."""

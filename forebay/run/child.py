@@ -1,0 +1,281 @@
+"""One attempt of one run, in a process of its own. Knows DuckDB and the run folder, nothing else: no state, catalogue or network.
+
+It locks itself down before it looks at anything a user gave: after that the engine can read the files the specification lists and
+write below the attempt's folder, and no statement can change that.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import resource
+import shutil
+import sys
+import threading
+import time
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import msgspec
+
+from forebay.engines import duckdb
+from forebay.errors import ForebayError, Problems
+from forebay.run import protocol
+from forebay.run.prepare import Prepared, prepare
+from forebay.run.protocol import Outcome, OutputFiles, PreparedInput, RunSpec, StageProgress
+from forebay.run.read_input import read_input
+from forebay.split.stage import Stage
+
+NOW = "forebay_now"
+PREPARE, WRITE = "prepare", "write results"
+_POLL = 0.1
+_PREVIEW = 10
+
+
+def main(run: str, number: int) -> None:
+    """Execute attempt `number` of the run in folder `run`; how it ended is in its `outcome.json`."""
+    os.setsid()
+    _die_with_parent()
+    folder = protocol.attempt_folder(Path(run), number)
+    folder.mkdir(parents=True, exist_ok=True)
+    # What libraries print belongs to the attempt, not to the user's terminal.
+    log = os.open(folder / "child.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    spec = protocol.read(Path(run) / "spec.json", RunSpec)
+    if spec is None:
+        sys.exit("there is no spec.json")
+    _Attempt(spec, folder).execute()
+
+
+def _die_with_parent() -> None:
+    """A child whose control process was killed must not work on: nobody would take its result."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch(sentinel: int) -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+
+
+class _Attempt:
+    def __init__(self, spec: RunSpec, folder: Path) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.deadline = time.monotonic() + spec.limits.deadline
+        self.past_deadline = False
+        self.steps = {name: StageProgress(name) for name in [PREPARE, *(stage.name for stage in spec.stages), WRITE]}
+        self.started = time.monotonic()
+        self.now_at = PREPARE
+        self.inputs: dict[str, PreparedInput] = {}
+        self.lock = threading.Lock()
+        self.over = threading.Event()
+        self.connection = duckdb.connect(
+            memory=spec.limits.memory, temp_directory=folder / "temp", temp_disk=spec.limits.temp_disk, threads=spec.limits.threads
+        )
+
+    def execute(self) -> None:
+        """All steps, then the outcome, whatever happened."""
+        reporter = threading.Thread(target=self._report, daemon=True)
+        reporter.start()
+        try:
+            outputs = self._steps()
+            outcome = self._outcome("succeeded", outputs=outputs)
+        except duckdb.Error as error:
+            outcome = self._outcome("failed", error=self._explain(error))
+        except ForebayError as error:
+            outcome = self._outcome("failed", error=error)
+        except Exception as error:  # A defect of ours, or of a library; the user must still see which step it was.
+            outcome = self._outcome("failed", error=ForebayError("run.internal", f"{type(error).__name__}: {error}", where=self.now_at))
+            sys.excepthook(type(error), error, error.__traceback__)
+        self.over.set()
+        reporter.join()
+        self.connection.close()
+        shutil.rmtree(self.folder / "temp", ignore_errors=True)
+        if outcome.status == "succeeded":
+            (self.folder / ".results").rename(self.folder / "results")
+        protocol.write(self.folder / "progress.json", protocol.Progress(tuple(self.steps.values())))
+        protocol.write(self.folder / "outcome.json", outcome)
+
+    def _steps(self) -> dict[str, OutputFiles]:
+        self._at(PREPARE)
+        self._relations()
+        self._lock_down()
+        granular = sum(self._prepare(upload) for upload in self.spec.uploads)
+        self._done(granular)
+        for stage in self.spec.stages:
+            self._at(stage.name)
+            self._done(self._stage(stage))
+        self._at(WRITE)
+        outputs = {name: self._write(name) for name in self.spec.outputs}
+        self._done(sum(output.rows for output in outputs.values()))
+        return outputs
+
+    def _relations(self) -> None:
+        for relation in self.spec.relations:
+            files = duckdb.files(relation.files, relation.format, relation.options, relation.read_as)
+            columns = [(column.name, column.type, column.stored) for column in relation.columns]
+            select = duckdb.logical(columns, f"({files})") if columns else files
+            self.connection.execute(f"CREATE VIEW {duckdb.quoted(relation.name)} AS {select}")
+
+    def _lock_down(self) -> None:
+        """In this order, because each setting closes the door behind the one before; then read back, because a door may jam."""
+        readable = [path for relation in self.spec.relations for path in relation.files]
+        readable += [upload.file for upload in self.spec.uploads if upload.file]
+        listed = ", ".join(duckdb.literal(path) for path in readable)
+        self.connection.execute(f"SET allowed_paths = [{listed}]")
+        self.connection.execute(f"SET allowed_directories = [{duckdb.literal(str(self.folder))}]")
+        self.connection.execute("SET enable_external_access = false")
+        self.connection.execute("SET lock_configuration = true")
+        found = self.connection.execute("SELECT current_setting('enable_external_access'), current_setting('lock_configuration')").fetchone()
+        if found != (False, True):
+            raise ForebayError("run.not_locked", f"the engine did not lock itself down: {found}")
+
+    def _prepare(self, upload: protocol.Upload) -> int:
+        declared = upload.declared
+        raw = f"{declared.name}__raw"
+        reports = self.folder / "prepared"
+        reports.mkdir(exist_ok=True)
+        report, rejected = reports / f"{declared.name}.report.parquet", reports / f"{declared.name}.rejected.csv"
+        if upload.file is None:
+            self._no_rows(raw, declared.columns)
+        else:
+            read_input(self.connection, declared, Path(upload.file), raw, scratch=self.folder / "temp")
+        try:
+            prepared = prepare(
+                self.connection, declared, raw, upload.hierarchy_types, accept_valid=self.spec.accept_valid, report=report, rejected=rejected
+            )
+        except ForebayError as error:
+            raise ForebayError(error.code, error.what, where=error.where or f"input `{declared.name}`", advice=error.advice) from None
+        self.inputs[declared.name] = _prepared(prepared, report, rejected)
+        accepted = reports / f"{declared.name}.accepted.parquet"
+        self._copy(f"SELECT * FROM {duckdb.quoted(declared.name + '__accepted')}", accepted)
+        return prepared.granular
+
+    def _no_rows(self, raw: str, columns: tuple[msgspec.Struct, ...]) -> None:
+        body = ", ".join(f"{duckdb.quoted(column.name)} VARCHAR" for column in columns)  # type: ignore[attr-defined]
+        self.connection.execute(f"CREATE TABLE {duckdb.quoted(raw)} (_row BIGINT, {body})")
+        self.connection.execute(f"CREATE TABLE {duckdb.quoted(raw + '_malformed')} (_row BIGINT, value VARCHAR, rule VARCHAR)")
+
+    def _stage(self, stage: Stage) -> int:
+        statements = self.connection.extract_statements(stage.sql)
+        # The guard has seen the tree already; this is the engine's own parser saying the same.
+        if len(statements) != 1 or statements[0].type.name != "SELECT":
+            raise ForebayError("sql.not_select", "a stage is one SELECT and nothing else", where=f"stage `{stage.name}`")
+        values = {name: self._value(name) for name in statements[0].named_parameters}
+        self.connection.execute(f"CREATE TABLE {duckdb.quoted(stage.name)} AS (\n{stage.sql}\n)", values or None)
+        return self._count(stage.name)
+
+    def _value(self, name: str) -> object:
+        return self.spec.now if name == NOW else self.spec.parameters[name]
+
+    def _count(self, relation: str) -> int:
+        found = self.connection.execute(f"SELECT count(*) FROM {duckdb.quoted(relation)}").fetchone()
+        return int(found[0]) if found else 0
+
+    def _write(self, name: str) -> OutputFiles:
+        """An output as Parquet and CSV, in a folder that gets its real name only when all of them are there."""
+        results = self.folder / ".results"
+        results.mkdir(exist_ok=True)
+        columns = []
+        for column in self.spec.outputs[name]:
+            stored = duckdb.stored_type(column.type)
+            if stored is None:
+                raise ForebayError(
+                    "run.result_type", f"column `{column.name}` of output `{name}` is {column.type}, which Parquet readers cannot hold",
+                    where=f"stage `{name}`", advice="Cast it to another type in the stage",
+                )  # fmt: skip
+            columns.append((column.name, column.type, stored))
+        self._copy(duckdb.storable(columns, duckdb.quoted(name)), results / f"{name}.parquet")
+        target = duckdb.literal(str(results / f"{name}.csv"))
+        self.connection.execute(f"COPY (SELECT * FROM {duckdb.quoted(name)}) TO {target} (FORMAT csv, HEADER)")
+        final = self.folder / "results"
+        texts = ", ".join(f"CAST({duckdb.quoted(column.name)} AS VARCHAR)" for column in self.spec.outputs[name])
+        preview = self.connection.execute(f"SELECT {texts} FROM {duckdb.quoted(name)} LIMIT {_PREVIEW}").fetchall()
+        return OutputFiles(
+            self._count(name), self.spec.outputs[name], str(final / f"{name}.parquet"), str(final / f"{name}.csv"), tuple(preview)
+        )
+
+    def _copy(self, select: str, target: Path) -> None:
+        self.connection.execute(f"COPY ({select}) TO {duckdb.literal(str(target))} (FORMAT parquet, COMPRESSION zstd)")
+
+    # Progress and outcome
+
+    def _at(self, name: str) -> None:
+        with self.lock:
+            self.now_at = name
+            self.started = time.monotonic()
+            self.steps[name] = StageProgress(name, "running")
+
+    def _done(self, rows: int) -> None:
+        with self.lock:
+            self.steps[self.now_at] = StageProgress(self.now_at, "done", 100.0, rows, round(time.monotonic() - self.started, 4))
+
+    def _report(self) -> None:
+        """Every tenth of a second: where the attempt is, and whether its time is up."""
+        before = b""
+        while not self.over.wait(_POLL):
+            percent = max(0.0, self.connection.query_progress())
+            with self.lock:
+                step = self.steps[self.now_at]
+                if step.state == "running":
+                    seconds = round(time.monotonic() - self.started, 1)
+                    self.steps[self.now_at] = StageProgress(step.name, "running", round(max(step.percent, percent), 1), None, seconds)
+                progress = protocol.Progress(tuple(self.steps.values()))
+            encoded = msgspec.json.encode(progress)
+            if encoded != before:
+                protocol.write(self.folder / "progress.json", progress)
+                before = encoded
+            if time.monotonic() > self.deadline:
+                self.past_deadline = True
+                self.connection.interrupt()
+
+    def _outcome(self, status: str, *, outputs: dict[str, OutputFiles] | None = None, error: ForebayError | None = None) -> Outcome:
+        if error is not None:
+            seconds = round(time.monotonic() - self.started, 4)
+            self.steps[self.now_at] = StageProgress(self.now_at, "failed", self.steps[self.now_at].percent, None, seconds)
+            if isinstance(error, Problems):
+                error = ForebayError(error.code, "; ".join(e.what for e in error.errors), where=error.where, advice=error.advice)
+        return Outcome(
+            status=status, steps=tuple(self.steps.values()), outputs=outputs or {}, inputs=self.inputs,
+            error=error.as_dict() if error else None, peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )  # fmt: skip
+
+    def _explain(self, error: duckdb.Error) -> ForebayError:
+        """An engine error as a named one: the stage, the place in the author's SQL, and what to do."""
+        limits, where = self.spec.limits, f"stage `{self.now_at}`"
+        if self.past_deadline:
+            return ForebayError(
+                "run.deadline", f"not done after {limits.deadline:g} s", where=where,
+                advice="Raise `limits.deadline`, or look at `forebay runs show` for the stage that takes the time",
+            )  # fmt: skip
+        named = duckdb.resource_error(error, "run", where, limits.memory, limits.temp_disk)
+        if named is not None:
+            return named
+        text, position = duckdb.message(error)
+        stage = next((stage for stage in self.spec.stages if stage.name == self.now_at), None)
+        if stage is not None:
+            head = len(f"CREATE TABLE {duckdb.quoted(stage.name)} AS (\n")
+            place = stage.place(self.spec.file, stage.sql, position - head) if position is not None else f"{self.spec.file}:{stage.line}"
+            where = f"{place}, stage `{stage.name}`"
+        return ForebayError("run.stage_failed", re.sub(r"\s*\n\s*", " ", text), where=where, advice=_advice(text))
+
+
+def _prepared(prepared: Prepared, report: Path, rejected: Path) -> PreparedInput:
+    return PreparedInput(
+        prepared.rows, prepared.rejected, prepared.granular,
+        str(report) if report.exists() else None, str(rejected) if rejected.exists() else None,
+        tuple(f"row {bad.row} `{bad.column}` = {bad.value}, {bad.rule}" for bad in prepared.bad),
+    )  # fmt: skip
+
+
+def _advice(text: str) -> str:
+    if "Overflow" in text or "out of range" in text.lower():
+        return "Cast to a wider type before the arithmetic, e.g. CAST(x AS BIGINT) or DECIMAL(38,2)"
+    if "Conversion" in text:
+        return "Use TRY_CAST where the data may not convert"
+    return "Mend the stage or the data; nothing was published"

@@ -1,0 +1,131 @@
+"""The run folder: all that passes between the control side and the child, the same for every launcher.
+
+    runs/<id>/spec.json                       everything the child needs (RunSpec)
+    runs/<id>/cancel                          the user wants it to stop
+    runs/<id>/attempts/<n>/progress.json      what the child is doing (Progress), replaced as it goes on
+    runs/<id>/attempts/<n>/prepared/          reports on inputs, and their accepted rows
+    runs/<id>/attempts/<n>/results/           outputs as Parquet and CSV; there only if the run succeeded
+    runs/<id>/attempts/<n>/outcome.json       last, by rename (Outcome)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from forebay.project.edition import StoredColumn
+from forebay.project.project import Column, Input, Limits, Scalar
+from forebay.split.stage import Stage
+
+T = TypeVar("T")
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """A name the stages read, and the files behind it."""
+
+    name: str
+    files: tuple[str, ...]
+    columns: tuple[StoredColumn, ...]
+    format: str = "parquet"
+    options: dict[str, bool | int | str | list[str]] = {}
+    read_as: dict[str, str] = {}
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """An input of this run: its schema, and the file with its rows (None: no rows)."""
+
+    declared: Input
+    hierarchy_types: dict[str, str]
+    file: str | None
+    sha256: str | None
+    original: str | None
+    """The name the user gave, for messages."""
+
+
+class RunSpec(msgspec.Struct, frozen=True):
+    """One run: everything its answer depends on, and what it may take from the machine."""
+
+    id: str
+    calculation: str
+    file: str
+    edition: int
+    now: str
+    """What `now()` means in this run: a UTC timestamp."""
+    parameters: dict[str, Scalar]
+    stages: tuple[Stage, ...]
+    outputs: dict[str, tuple[Column, ...]]
+    relations: tuple[Relation, ...]
+    uploads: tuple[Upload, ...]
+    limits: Limits
+    accept_valid: bool
+
+
+class StageProgress(msgspec.Struct, frozen=True):
+    """`state`: waiting, running, done or failed. `percent` 0–100; `rows` once done."""
+
+    name: str
+    state: str = "waiting"
+    percent: float = 0.0
+    rows: int | None = None
+    seconds: float = 0.0
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """All steps of a run, `prepare` first, the stages in order, `write` last."""
+
+    steps: tuple[StageProgress, ...]
+
+
+class OutputFiles(msgspec.Struct, frozen=True):
+    """One result: where it is, and what its columns are in SQL (Parquet cannot hold all of DuckDB's types)."""
+
+    rows: int
+    columns: tuple[Column, ...]
+    parquet: str
+    csv: str
+    preview: tuple[tuple[str | None, ...], ...] = ()
+    """The first rows, as text: what a terminal shows without opening the files."""
+
+
+class PreparedInput(msgspec.Struct, frozen=True):
+    """What became of an uploaded file: rows read, rejected, and granular rows after explosion."""
+
+    rows: int
+    rejected: int
+    granular: int
+    report: str | None = None
+    rejected_rows: str | None = None
+    bad: tuple[str, ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How an attempt ended. `error` has code, where, what and advice if it failed."""
+
+    status: str
+    steps: tuple[StageProgress, ...]
+    outputs: dict[str, OutputFiles] = {}
+    inputs: dict[str, PreparedInput] = {}
+    error: dict[str, str] | None = None
+    peak_memory: int = 0
+
+
+def attempt_folder(run: Path, number: int) -> Path:
+    """Where attempt `number` (from 1) of the run in folder `run` writes."""
+    return run / "attempts" / str(number)
+
+
+def write(path: Path, value: object) -> None:
+    """Write JSON so that a reader sees the whole of it or nothing."""
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_bytes(msgspec.json.encode(value))
+    fresh.rename(path)
+
+
+def read(path: Path, type_: type[T]) -> T | None:
+    """The value written at `path`; None if there is none yet."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=type_)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,438 @@
+"""An uploaded file becomes a table of text that `prepare` judges: nothing is guessed, nothing is lost, every record keeps its number.
+
+`_row` is the number a spreadsheet shows: the header of CSV and XLSX is row 1, blank rows count, and a record is one row however many
+lines its quoted cells span. In Parquet and JSON the first record is row 1. Records without any value are blank and are skipped.
+
+CSV is read by DuckDB in parallel if that is certain to be exact: physical lines = header + rows loaded + records rejected means that
+there is no blank line, no cell of several lines and no lost record. Otherwise Python reads it, some four times slower, and
+numbers as it goes. DuckDB's sniffer is never asked, since it can take a header for data, or 007 for a number.
+
+Refused here: what cannot be read at all, and columns that are unknown, doubled or missing. Files that would expand beyond bounds are
+refused by what their directory or footer claims, before anything is unpacked.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import difflib
+import itertools
+import mmap
+import re
+import shutil
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from forebay.errors import ForebayError
+from forebay.project.project import Input
+from forebay.run.explode import identifier, literal
+
+_DELIMITERS = ",;\t|"
+_CHUNK = 1 << 24
+_PLAIN = bytes(set(range(256)) - set(b'"\n'))
+_EXPANDED, _EXPANDED_FREELY = 4 << 30, 64 << 20
+"""A compressed upload may expand to a hundred times its size, but to the one at most, and to the other in any case."""
+_FIELDS = "must have {} fields, has "
+_SPREADSHEET_ROWS = 1 << 20
+_NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
+
+Record = tuple[int, Sequence[str | None], str]
+"""A row number, its fields, and the rule it breaks as a whole ("" for none; then the fields are one: the record's text)."""
+
+
+def read_input(connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, *, scratch: Path) -> int:
+    """Load `path` as relation `into`: `_row` and every declared column as text, NULL where the file has none. Returns its rows.
+
+    Records that cannot be read go to table `<into>_malformed` (_row, value, rule). `scratch` is a folder that the connection may read
+    and this process may write. The connection keeps insertion order, as DuckDB does by default.
+    """
+    readers = {
+        ".csv": _read_csv, ".tsv": _read_csv, ".txt": _read_csv, ".parquet": _read_parquet, ".json": _read_json,
+        ".ndjson": _read_json, ".jsonl": _read_json, ".xlsx": _read_xlsx, ".xlsm": _read_xlsx,
+    }  # fmt: skip
+    if not path.is_file():
+        raise ForebayError("input.missing_file", f"there is no file {path}", where=f"input {declared.name}")
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise _unreadable(path, f"{path.suffix or 'a name without extension'} is no format that inputs have", "Give CSV, Parquet, JSON or XLSX")
+    connection.execute(f"CREATE TABLE {identifier(into + '_malformed')} (_row BIGINT, value VARCHAR, rule VARCHAR)")
+    try:
+        reader(connection, declared, path, into, scratch)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path) from error
+    (rows,) = connection.execute(f"SELECT count(*) FROM {identifier(into)}").fetchall()[0]
+    if rows > declared.max_rows:
+        raise _too_many(declared, path, f"{rows:,}")
+    return int(rows)
+
+
+def no_input(connection: duckdb.DuckDBPyConnection, declared: Input, into: str) -> None:
+    """What `read_input` leaves for an optional input that was not given: no rows."""
+    columns = "".join(f", {identifier(column.name)} VARCHAR" for column in declared.columns)
+    connection.execute(
+        f"CREATE TABLE {identifier(into)} (_row BIGINT{columns});"
+        f"CREATE TABLE {identifier(into + '_malformed')} (_row BIGINT, value VARCHAR, rule VARCHAR)"
+    )
+
+
+def _read_csv(connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, scratch: Path) -> None:
+    delimiter, names, first = _header(declared, path)
+    columns = _match(declared, path, names)
+    lines = _lines(path) if first == 1 else None
+    if lines is None or lines - 1 > declared.max_rows or not _load_lines(connection, declared, path, into, delimiter, columns, lines):
+        _load_records(connection, declared, path, into, columns, _csv_records(path, delimiter, len(columns)), scratch)
+
+
+def _header(declared: Input, path: Path) -> tuple[str, list[str], int]:
+    """The delimiter by which the header names most declared columns, the names, and the line at which the header ends."""
+    known = {_plain(column.name) for column in declared.columns}
+    best: tuple[int, int] | None = None
+    found = (",", [""], 0)
+    for delimiter in _DELIMITERS:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+            try:
+                names = next((fields for fields in reader if any(field.strip() for field in fields)), None)
+            except csv.Error as error:
+                raise _unreadable(path, f"its header cannot be read: {error}") from error
+            if names is None:
+                raise _unreadable(path, "it is empty: there is no header", "The first row must name the columns")
+            score = (len(known & set(map(_plain, names))), len(names) if len(names) > 1 else 0)
+            if best is None or score > best:
+                best, found = score, (delimiter, names, reader.line_num)
+    return found
+
+
+def _match(declared: Input, path: Path, names: Sequence[str]) -> list[str]:
+    """The declared column behind each name of the file; names are compared without case and surrounding space."""
+    known = {_plain(column.name): column.name for column in declared.columns}
+    columns: list[str] = []
+    for place, name in enumerate(names, 1):
+        column = known.get(_plain(name))
+        if column is None:
+            near = difflib.get_close_matches(_plain(name), known, 1, 0.6)
+            hint = f"Did you mean {known[near[0]]}?" if near else f"The columns are {', '.join(known.values())}"
+            what = f"there is no column {name.strip()!r}" if name.strip() else f"column {place} has no name"
+            raise ForebayError("input.unknown_column", what, where=f"{path.name}, column {place}", advice=hint)
+        if column in columns:
+            raise ForebayError("input.duplicate_column", f"column {column} is there twice", where=f"{path.name}, column {place}")
+        columns.append(column)
+    defaults = {column.name for column in declared.columns if column.default is not None}
+    there = defaults | set(columns)
+    missing = [column.name for column in declared.columns if column.required and column.name not in there]
+    keys = [*declared.unique, *([declared.hierarchy.levels] if declared.hierarchy else [])]
+    absent = next((key for key in keys if not there & set(key)), ())
+    if missing or absent:
+        what = f"required column {', '.join(missing)} is missing" if missing else f"none of the columns {', '.join(absent)} is there"
+        raise ForebayError("input.missing_column", what, where=path.name, advice=f"It has {', '.join(columns) or 'no column'}")
+    return columns
+
+
+def _lines(path: Path) -> int | None:
+    """How many lines a file has up to its last non-blank one, or None if quotes span lines, so that lines are not records."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        end = len(data)
+        while end and data[end - 1] in b"\r\n":
+            end -= 1
+        quoted = data.find(b'"', 0, end) >= 0
+        lines, open_quote = 1, b""
+        for at in range(0, end, _CHUNK):
+            chunk = data[at : min(at + _CHUNK, end)]
+            lines += chunk.count(b"\n")
+            if quoted:  # what is left of quotes and line ends when quotes that close on their line are gone
+                left = (open_quote + chunk.translate(None, _PLAIN)).replace(b'""', b"").partition(b'"')
+                if left[2]:
+                    return None
+                open_quote = left[1]
+        return None if open_quote else lines
+
+
+def _load_lines(
+    connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, delimiter: str, columns: list[str], lines: int
+) -> bool:
+    """Load a CSV whose lines are records with DuckDB; False if it cannot be sure that every row has its right number."""
+    text, rejects, scans = (f"{into}__{part}" for part in ("text", "rejects", "scans"))
+    keep = f"store_rejects=true, rejects_table={literal(rejects)}, rejects_scan={literal(scans)}"
+    kinds = dict.fromkeys(columns, "VARCHAR")
+    try:
+        connection.execute(f"CREATE OR REPLACE TABLE {identifier(text)} AS FROM {_csv(kinds, delimiter, keep)}", [_unglobbed(path)])
+    except duckdb.InvalidInputException:
+        return False
+    short = "error_type IN ('MISSING COLUMNS', 'TOO MANY COLUMNS')"
+    counts = f"(SELECT count(*) FROM {identifier(text)}), count(DISTINCT line), count(*) FILTER (NOT {short})"
+    loaded, bad, strange = connection.execute(f"SELECT {counts} FROM {identifier(rejects)}").fetchall()[0]
+    certain = loaded + bad + 1 == lines and not strange
+    if certain:
+        # The n-th record that was skipped, at line m, has m - 1 - n loaded rows before it: those from there on are n further down.
+        gaps = (
+            f"SELECT skipped_to, max(shift) AS shift FROM (SELECT line - 1 - row_number() OVER (ORDER BY line) AS skipped_to, "
+            f"row_number() OVER (ORDER BY line) AS shift FROM (SELECT DISTINCT line FROM {identifier(rejects)})) GROUP BY ALL"
+        )
+        number, join = "t.rowid + 2", ""
+        if bad:
+            number, join = "t.rowid + 2 + coalesce(g.shift, 0)", f"ASOF LEFT JOIN ({gaps}) g ON t.rowid >= g.skipped_to"
+        _publish(connection, declared, into, columns, number, f"{identifier(text)} t {join}", kind="TABLE" if bad else "VIEW")
+        has = "CASE WHEN min(error_type) = 'MISSING COLUMNS' THEN min(column_idx) ELSE max(column_idx) END"
+        connection.execute(
+            f"INSERT INTO {identifier(into + '_malformed')} SELECT line, trim(any_value(csv_line), chr(13) || chr(10)) AS value, "
+            f"{literal(_FIELDS.format(len(columns)))} || {has} FROM {identifier(rejects)} GROUP BY line HAVING trim(value) <> '' ORDER BY line"
+        )
+    connection.execute(f"DROP TABLE {identifier(rejects)}; DROP TABLE {identifier(scans)}")
+    if bad or not certain:
+        connection.execute(f"DROP TABLE {identifier(text)}")
+    return bool(certain)
+
+
+def _csv_records(path: Path, delimiter: str, width: int) -> Iterator[Record]:
+    """The records of a CSV with their row numbers, header and blank records left out."""
+    last = ""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+
+        def lines() -> Iterator[str]:
+            nonlocal last
+            for last in file:
+                yield last
+
+        reader = csv.reader(lines(), delimiter=delimiter, strict=True, skipinitialspace=True)
+        header = True
+        for row in itertools.count(1):
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if "unexpected end" in str(error):
+                    raise _unreadable(path, f"row {row}: a quotation mark opens a cell and none closes it") from error
+                yield row, [last.strip("\r\n")], f"must be a record of CSV: {error}"
+                continue
+            if any(fields) and not header and not (width > 1 == len(fields) and not fields[0].strip()):
+                yield (row, fields, "") if len(fields) == width else (row, [last.strip("\r\n")], _FIELDS.format(width) + str(len(fields)))
+            header = header and not any(field.strip() for field in fields)
+
+
+def _load_records(
+    connection: duckdb.DuckDBPyConnection,
+    declared: Input,
+    path: Path,
+    into: str,
+    columns: list[str],
+    records: Iterable[Record],
+    scratch: Path,
+) -> None:
+    """Load records that Python has read, by way of a CSV of our own making."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    try:
+        good, bad = folder / "records.csv", folder / "malformed.csv"
+        with good.open("w", encoding="utf-8", newline="") as file, bad.open("w", encoding="utf-8", newline="") as other:
+            write = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow
+            reject = csv.writer(other, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow
+            write(["_row", *columns])
+            reject(["_row", "value", "rule"])
+            rows = 0
+            for row, fields, rule in records:
+                if rule:
+                    reject([row, fields[0], rule])
+                    continue
+                write([row, *fields])
+                rows += 1
+                if rows > declared.max_rows:
+                    raise _too_many(declared, path, "more")
+        kinds = {"_row": "BIGINT", **dict.fromkeys(columns, "VARCHAR")}
+        source = _csv(kinds, ",", f"parallel=false, max_line_size={2 * csv.field_size_limit() * (len(columns) + 1)}")
+        _publish(connection, declared, into, columns, "_row", source, [str(good)])
+        source = _csv({"_row": "BIGINT", "value": "VARCHAR", "rule": "VARCHAR"}, ",", "parallel=false")
+        connection.execute(f"INSERT INTO {identifier(into + '_malformed')} FROM {source}", [str(bad)])
+    finally:
+        shutil.rmtree(folder)
+
+
+def _read_parquet(connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, scratch: Path) -> None:
+    name = _unglobbed(path)
+    try:
+        footer = "SELECT sum(rows), sum(bytes) FROM (SELECT row_group_id, max(row_group_num_rows) AS rows, sum(total_uncompressed_size) AS bytes"
+        rows, size = connection.execute(f"{footer} FROM parquet_metadata(?) GROUP BY row_group_id)", [name]).fetchall()[0]
+        if (rows or 0) > declared.max_rows:
+            raise _too_many(declared, path, f"{rows:,}")
+        _check_expansion(path, size or 0)
+        source = "read_parquet(?, file_row_number=true, binary_as_string=true, hive_partitioning=false)"
+        found = [(n, k) for n, k, *_ in connection.execute(f"DESCRIBE FROM {source}", [name]).fetchall() if n != "file_row_number"]
+        columns = _match(declared, path, [column for column, _ in found])
+        texts = {}
+        for column, (spelled, kind) in zip(columns, found, strict=True):
+            if kind.endswith("]") or kind.startswith(_NESTED):
+                raise _unreadable(path, f"column {column} is nested ({kind})", "Give one plain value per column")
+            value = identifier(spelled)
+            utc = kind == "TIMESTAMP WITH TIME ZONE"
+            texts[column] = f"make_timestamp(epoch_us({value}))::VARCHAR || '+00'" if utc else f"CAST({value} AS VARCHAR)"
+        select = ", ".join(f"{text} AS {identifier(column)}" for column, text in texts.items())
+        _publish(connection, declared, into, columns, "_row", f"(SELECT file_row_number + 1 AS _row, {select} FROM {source})", [name])
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.PermissionException):
+        raise
+    except duckdb.Error as error:
+        raise _unreadable(path, f"it is no whole Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _read_json(connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, scratch: Path) -> None:
+    """One object per record. Numbers keep their text, so that 1.10 or 20 digits arrive as they were written."""
+    data = path.read_bytes()
+    known = {_plain(column.name): i for i, column in enumerate(declared.columns)}
+    names: dict[str, None] = {}
+
+    def records(objects: list[msgspec.Raw]) -> Iterator[Record]:
+        decode = msgspec.json.Decoder(float_hook=str).decode
+        for row, raw in enumerate(objects, 1):
+            value = decode(raw)
+            if not isinstance(value, dict):
+                yield row, [str(value)], "must be an object"
+                continue
+            names.update(dict.fromkeys(value))
+            fields: list[str | None] = [None] * len(known)
+            nested = ""
+            for name, cell in value.items():
+                place = known.get(_plain(name))
+                nested = name if isinstance(cell, (dict, list)) else nested
+                if place is not None:
+                    fields[place] = _as_text(cell)
+            yield (row, [bytes(raw).decode()], f"{nested} must be one plain value") if nested else (row, fields, "")
+
+    try:
+        if not data.strip() and path.suffix.lower() == ".json":
+            raise _unreadable(path, "it is empty", "An input without rows is []")
+        array = data.lstrip()[:1] == b"["
+        objects = msgspec.json.decode(data, type=list[msgspec.Raw]) if array else msgspec.json.Decoder(msgspec.Raw).decode_lines(data)
+        columns = [column.name for column in declared.columns]
+        _load_records(connection, declared, path, into, columns, records(objects), scratch)
+    except (msgspec.DecodeError, RecursionError) as error:
+        data.decode()  # says that text is not UTF-8 better than JSON does
+        raise _unreadable(path, f"it is no JSON of objects, in an array or one per line: {error}") from error
+    if objects:
+        _match(declared, path, list(names))
+
+
+def _read_xlsx(connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, scratch: Path) -> None:
+    """The first sheet, with the values that formulas had when it was saved, and 15 digits of a number: what Excel itself shows."""
+    import openpyxl  # noqa: PLC0415  takes longer to import than most runs take
+
+    book = None
+    try:
+        with zipfile.ZipFile(path) as directory:
+            _check_expansion(path, sum(part.file_size for part in directory.infolist()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and validations that nobody asked for
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()
+            rows = _sheet_rows(path, sheet.iter_rows(values_only=True))
+            header = next(rows, (0, []))[1]
+            if not header:
+                raise _unreadable(path, "its first sheet is empty: there is no header", "The first row must name the columns")
+            columns = _match(declared, path, [name or "" for name in header])
+            _load_records(connection, declared, path, into, columns, _sheet_records(rows, len(columns)), scratch)
+    except (ForebayError, duckdb.Error, OSError):
+        raise
+    except Exception as error:  # a damaged workbook makes openpyxl raise nearly anything
+        raise _unreadable(path, f"it is no whole XLSX workbook: {error}") from error
+    finally:
+        if book is not None:
+            book.close()
+
+
+def _sheet_rows(path: Path, rows: Iterable[Sequence[object]]) -> Iterator[tuple[int, list[str | None]]]:
+    """The rows of a sheet that have any value, as text, without the empty cells at their end."""
+    for row, values in enumerate(rows, 1):
+        if row > _SPREADSHEET_ROWS:
+            raise _unreadable(path, f"it claims more than {_SPREADSHEET_ROWS:,} rows")
+        fields = [_as_text(value) for value in values]
+        while fields and not fields[-1]:
+            fields.pop()
+        if fields:
+            yield row, fields
+
+
+def _sheet_records(rows: Iterable[tuple[int, list[str | None]]], width: int) -> Iterator[Record]:
+    for row, fields in rows:
+        if len(fields) > width:
+            yield row, [", ".join(field or "" for field in fields)], _FIELDS.format(width) + str(len(fields))
+        else:
+            yield row, fields + [None] * (width - len(fields)), ""
+
+
+def _as_text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return format(value, ".15g")
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ")
+    return value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else str(value)
+
+
+def _publish(
+    connection: duckdb.DuckDBPyConnection,
+    declared: Input,
+    into: str,
+    columns: Sequence[str],
+    number: str,
+    source: str,
+    bound: list[str] | None = None,
+    *,
+    kind: str = "TABLE",
+) -> None:
+    """Give `source` the shape that was promised: `_row`, every declared column, no blank records."""
+    texts = ", ".join(f"{identifier(c.name) if c.name in columns else 'NULL::VARCHAR'} AS {identifier(c.name)}" for c in declared.columns)
+    filled = f"coalesce({', '.join(map(identifier, columns))}) IS NOT NULL"
+    connection.execute(f"CREATE {kind} {identifier(into)} AS SELECT {number} AS _row, {texts} FROM {source} WHERE {filled}", bound)
+
+
+def _csv(columns: dict[str, str], delimiter: str, more: str) -> str:
+    """A table function for a bound path, told everything, so that it guesses nothing."""
+    typed = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in columns.items())
+    return (
+        f"read_csv(?, auto_detect=false, columns={{{typed}}}, header=true, delim={literal(delimiter)}, quote='\"', escape='\"', "
+        f"strict_mode=true, hive_partitioning=false, {more})"
+    )
+
+
+def _check_expansion(path: Path, expanded: int) -> None:
+    size = path.stat().st_size
+    if expanded > max(_EXPANDED_FREELY, min(_EXPANDED, 100 * size)):
+        what = f"its {size:,} bytes claim to expand to {expanded:,}"
+        raise _unreadable(path, what, "If the data are real, give them as plain CSV")
+
+
+def _unglobbed(path: Path) -> str:
+    """A path that DuckDB reads as this one file, although it takes *, ? and [ for patterns."""
+    return re.sub(r"[*?[]", r"[\g<0>]", str(path))
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _too_many(declared: Input, path: Path, rows: str) -> ForebayError:
+    what = f"{rows} rows where at most {declared.max_rows:,} are allowed"
+    return ForebayError("input.too_many_rows", what, where=path.name, advice=f"Split the file, or raise max_rows of input {declared.name}")
+
+
+def _unreadable(path: Path, what: str, advice: str = "Check that the whole file arrived, and save it again") -> ForebayError:
+    return ForebayError("input.unreadable", what, where=path.name, advice=advice)
+
+
+def _not_utf8(path: Path) -> ForebayError:
+    number = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                break
+    advice = "Save it as CSV UTF-8 (in Excel: Save as, CSV UTF-8)"
+    return ForebayError("input.encoding", "the text is not UTF-8", where=f"{path.name}, line {number}", advice=advice)

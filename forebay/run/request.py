@@ -1,0 +1,140 @@
+"""A click -> a run's specification: everything is checked, and the edition pinned, before a process starts.
+
+Reads the edition's document only. Importing this must stay cheap: a run waits for it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from forebay.errors import ForebayError, Problems, nearest
+from forebay.lake.root import Lake
+from forebay.project.edition import Compiled, Edition
+from forebay.project.identity import same
+from forebay.project.project import Calculation, Input, Scalar
+from forebay.run.protocol import Relation, RunSpec, Upload
+from forebay.run.values import check_parameters
+
+SUFFIXES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".xlsx")
+
+
+def request(
+    edition: Edition, lake: Lake, calculation: str, parameters: Mapping[str, Scalar], inputs: Mapping[str, Path], *, accept_valid: bool = False
+) -> RunSpec:
+    """The specification of a run of `calculation` over `edition`. Raises Problems naming everything wrong with the request."""
+    compiled = edition.calculations.get(calculation)
+    if compiled is None:
+        raise ForebayError("calculation.unknown", f"there is no calculation `{calculation}`", advice=nearest(calculation, edition.calculations))
+    declared = next(c for c in edition.project.calculations if c.name == calculation)
+    problems: list[ForebayError] = []
+    values: dict[str, Scalar] = {}
+    try:
+        values = check_parameters(declared.parameters, parameters, calculation)
+    except Problems as error:
+        problems += error.errors
+    wanted = [i for i in edition.project.inputs if i.name in declared.inputs]
+    problems += _unknown_inputs(declared, inputs)
+    uploads = []
+    for declared_input in wanted:
+        try:
+            types = edition.input_types.get(declared_input.name, {})
+            uploads.append(_upload(declared_input, inputs.get(declared_input.name), types, lake))
+        except ForebayError as error:
+            problems.append(error)
+    if problems:
+        raise Problems(problems)
+    started = datetime.datetime.now(datetime.UTC)
+    return RunSpec(
+        id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        calculation=calculation,
+        file=declared.file,
+        edition=edition.number,
+        now=started.isoformat(),
+        parameters=values,
+        stages=compiled.residual,
+        outputs=compiled.outputs,
+        relations=_relations(edition, compiled, wanted),
+        uploads=tuple(uploads),
+        limits=edition.project.limits,
+        accept_valid=accept_valid,
+    )
+
+
+def _unknown_inputs(declared: Calculation, given: Mapping[str, Path]) -> list[ForebayError]:
+    return [
+        ForebayError("input.unknown", f"`{declared.name}` reads no input `{name}`", advice=nearest(name, declared.inputs))
+        for name in given
+        if name not in declared.inputs
+    ]
+
+
+def _upload(declared: Input, path: Path | None, types: dict[str, str], lake: Lake) -> Upload:
+    if path is None:
+        if declared.required:
+            raise ForebayError("input.missing", f"input `{declared.name}` is required", advice=f"Add --input {declared.name}=FILE")
+        return Upload(declared, types, None, None, None)
+    if not path.is_file():
+        raise ForebayError("input.missing_file", f"input `{declared.name}`: there is no file {path}", advice="Give the path of a file")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ForebayError(
+            "input.unreadable", f"input `{declared.name}`: {path.name} is of no format that can be read", advice=f"Use one of {', '.join(SUFFIXES)}"
+        )
+    sha256, kept = _keep(path, lake)
+    return Upload(declared, types, str(kept), sha256, path.name)
+
+
+def _keep(path: Path, lake: Lake) -> tuple[str, Path]:
+    """A copy of the user's file, named by its content: the run reads this, whatever becomes of the original."""
+    lake.inputs.mkdir(parents=True, exist_ok=True)
+    fresh = lake.inputs / f".{os.getpid()}-{secrets.token_hex(4)}"
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as source, fresh.open("wb") as target:
+            while block := source.read(1 << 20):
+                digest.update(block)
+                target.write(block)
+        kept = lake.inputs / f"{digest.hexdigest()}{path.suffix.lower()}"
+        fresh.rename(kept)
+    except OSError as error:
+        raise ForebayError("input.unreadable", str(error), where=str(path)) from None
+    finally:
+        fresh.unlink(missing_ok=True)
+    return digest.hexdigest(), kept
+
+
+def _relations(edition: Edition, compiled: Compiled, inputs: list[Input]) -> tuple[Relation, ...]:
+    """Every name the residual and the inputs' rules read, with its files."""
+    names = dict(compiled.relations)
+    for declared in inputs:
+        tables = [column.references.partition(".")[0] for column in declared.columns if column.references]
+        if declared.hierarchy:
+            tables.append(declared.hierarchy.table)
+        names.update({table: f"tier2.{table}" for table in tables})
+    return tuple(_relation(edition, name, full) for name, full in sorted(names.items()))
+
+
+def _relation(edition: Edition, name: str, full: str) -> Relation:
+    if not full.startswith("source:"):
+        table = edition.tables[full]
+        return Relation(name, table.files, table.definition.columns)
+    version = edition.sources[full.removeprefix("source:")]
+    gone = next((file.path for file in version.files if not same(file)), None)
+    if gone is not None:
+        raise ForebayError(
+            "source.gone", f"source `{version.source.name}` is declared immutable, but this file is not what edition {edition.number} read",
+            where=gone, advice="Put the file back, or remove `immutable` and call `forebay refresh`",
+        )  # fmt: skip
+    source = version.source
+    return Relation(name, tuple(file.path for file in version.files), (), source.format, source.options, source.columns)
+
+
+def shown(path: str, folder: Path) -> str:
+    """A path as a reader of the terminal wants it: relative where that is shorter."""
+    relative = os.path.relpath(path, folder)
+    return path if re.match(r"(\.\./){2}", relative) else relative

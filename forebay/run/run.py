@@ -1,0 +1,167 @@
+"""One run, from its specification to its final status: the control side of the run folder.
+
+Only this side gives a run its status, once. A child that was killed, or whose control process was, leaves no outcome that counts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from forebay.errors import ForebayError
+from forebay.lake.root import Lake
+from forebay.project.edition import Edition
+from forebay.project.identity import same
+from forebay.project.load import Folder
+from forebay.run import protocol
+from forebay.run.launch import LocalProcess
+from forebay.run.protocol import Outcome, Progress, RunSpec
+from forebay.state.store import Store
+
+GRACE = 5.0
+"""Seconds past its deadline after which a child that did not stop by itself is killed."""
+
+
+def open_edition(folder: Folder, store: Store, number: int | None = None) -> Edition:
+    """The edition to run on: the one asked for, or the current one if it is of the project as it lies in the folder."""
+    found = store.edition(number)
+    if found is None:
+        what = "nothing has been published yet" if number is None else f"there is no edition {number}"
+        raise ForebayError("edition.none", what, advice="`forebay refresh` publishes one")
+    edition = msgspec.json.decode(found[2], type=Edition)
+    if number is None and edition.project.files != folder.files:
+        changed = sorted(
+            path for path in edition.project.files | folder.files if edition.project.files.get(path) != folder.files.get(path)
+        )
+        raise ForebayError(
+            "project.changed", f"{', '.join(changed)} changed since edition {edition.number} was published",
+            advice=f"`forebay refresh` publishes the change; `--edition {edition.number}` runs the project as it was",
+        )  # fmt: skip
+    return edition
+
+
+def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, progress: Callable[[Progress], None]) -> Outcome:
+    """Run it to its end. Raises ForebayError if it failed or was cancelled; nothing that looks like a result is left then."""
+    run = lake.runs / spec.id
+    run.mkdir(parents=True)
+    with _held(run):
+        protocol.write(run / "spec.json", spec)
+        store.start_run(spec.id, spec.calculation, edition.number, os.getpid())
+        attempt = protocol.attempt_folder(run, 1)
+        process = LocalProcess(run, 1)
+        try:
+            outcome = _watch(process, attempt, spec, progress)
+            if outcome.status == "succeeded":
+                outcome = _still_there(edition, spec, outcome)
+        except KeyboardInterrupt:
+            (run / "cancel").touch()
+            process.kill()
+            _clear(attempt)
+            store.finish_run(spec.id, "cancelled", code="run.cancelled", error="cancelled by the user")
+            raise ForebayError("run.cancelled", f"run {spec.id} was cancelled", advice="Nothing is left running") from None
+        except BaseException:
+            process.kill()
+            raise
+        return _finish(spec, outcome, attempt, store)
+
+
+def _watch(process: LocalProcess, attempt: Path, spec: RunSpec, progress: Callable[[Progress], None]) -> Outcome:
+    """Until the child has ended: its progress; then its outcome, or what its silence means."""
+    last_call = time.monotonic() + spec.limits.deadline + GRACE
+    before: Progress | None = None
+    late = False
+    while not process.wait(0.05):
+        now = protocol.read(attempt / "progress.json", Progress)
+        if now is not None and now != before:
+            progress(now)
+            before = now
+        if time.monotonic() > last_call:
+            late = True
+            process.kill()
+    outcome = protocol.read(attempt / "outcome.json", Outcome)
+    if outcome is not None and not late:
+        progress(Progress(outcome.steps))
+        return outcome
+    steps = before.steps if before else ()
+    at = next((step.name for step in steps if step.state == "running"), "prepare")
+    if late:
+        error = ForebayError(
+            "run.deadline", f"not done after {spec.limits.deadline:g} s", where=f"stage `{at}`", advice="Raise `limits.deadline`"
+        )
+    elif process.exit_code is not None and process.exit_code < 0:
+        error = ForebayError(
+            "run.killed", f"its process was killed (signal {-process.exit_code})", where=f"stage `{at}`",
+            advice="If nobody did that, the machine ran out of memory: lower `limits.memory`, which each run may take",
+        )  # fmt: skip
+    else:
+        error = ForebayError(
+            "run.crashed", f"its process ended with {process.exit_code} and no outcome", where=f"stage `{at}`",
+            advice=f"{attempt / 'child.log'} holds what it printed; please report it",
+        )  # fmt: skip
+    return Outcome("failed", steps, error=error.as_dict())
+
+
+def _still_there(edition: Edition, spec: RunSpec, outcome: Outcome) -> Outcome:
+    """A run that read an immutable source's own files is right only if they were still the edition's when it ended."""
+    read = {relation.name for relation in spec.relations if not relation.columns}
+    for name in read:
+        gone = next((file.path for file in edition.sources[name].files if not same(file)), None)
+        if gone is not None:
+            error = ForebayError("source.gone", f"source `{name}` is declared immutable, but the file changed during the run", where=gone)
+            return Outcome("failed", outcome.steps, error=error.as_dict())
+    return outcome
+
+
+def _finish(spec: RunSpec, outcome: Outcome, attempt: Path, store: Store) -> Outcome:
+    if outcome.status == "succeeded":
+        store.finish_run(spec.id, "succeeded", attempt=1)
+        return outcome
+    _clear(attempt)
+    error = outcome.error or {"code": "run.crashed", "what": "no outcome", "where": "", "advice": ""}
+    text = ForebayError(error["code"], error["what"], where=error["where"], advice=error["advice"])
+    protocol.write(attempt / "outcome.json", outcome)
+    store.finish_run(spec.id, "failed", attempt=1, code=error["code"], error=str(text))
+    raise text
+
+
+def _clear(attempt: Path) -> None:
+    """Whatever a stopped attempt left that could be taken for a result, and its spill."""
+    for name in ("results", ".results", "temp"):
+        shutil.rmtree(attempt / name, ignore_errors=True)
+    (attempt / "outcome.json").unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(run: Path) -> Iterator[None]:
+    """A lock on the run folder for as long as somebody watches over the run; the operating system drops it if they die."""
+    with (run / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def settle(lake: Lake, store: Store) -> None:
+    """Give runs whose control process died their true status: failed, with nothing left that looks like a result."""
+    for run in store.runs(limit=1000):
+        if run.status != "running" or not _abandoned(lake.runs / run.id / "lock"):
+            continue
+        _clear(protocol.attempt_folder(lake.runs / run.id, 1))
+        store.finish_run(run.id, "failed", code="run.lost", error="run.lost: the process that watched over the run died. Run it again")
+
+
+def _abandoned(lock: Path) -> bool:
+    try:
+        with lock.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+

@@ -1,0 +1,237 @@
+"""Split = unsplit, shown by execution: the author's script, whole, by plain DuckDB over the sources of the run's edition.
+
+Nothing that the run used is used here but the sources' bytes, the uploaded rows as accepted, and the parameters: Tier-2 tables are
+computed from their SELECTs again, and rows are exploded by an algorithm of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from forebay.engines import duckdb
+from forebay.errors import ForebayError
+from forebay.project.edition import Edition
+from forebay.project.identity import same
+from forebay.project.project import Column, Hierarchy, Input
+from forebay.run.protocol import Outcome, RunSpec
+from forebay.split.stage import Stage
+
+NOW = "forebay_now"
+TOLERANCE = 1e-9
+"""For DOUBLE and FLOAT columns, relative to the column's sum of absolute values: such sums depend on the order of their rows."""
+
+_FLOATS = {"DOUBLE", "FLOAT"}
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One output that differs. `rows` are the first differing ones: ("run" or "unsplit", values)."""
+
+    output: str
+    what: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether the run gave what the unsplit script gives, and how long that took."""
+
+    equal: bool
+    rows: dict[str, int]
+    differences: tuple[Difference, ...]
+    unsplit_seconds: float
+
+
+def verify(edition: Edition, spec: RunSpec, outcome: Outcome, run: Path, progress: Callable[[str, float], None]) -> Verdict:
+    """Compare a finished run with the unsplit script. `run` is its folder. Raises `source.gone` if the edition's bytes are."""
+    compiled = edition.calculations[spec.calculation]
+    _all_there(edition)
+    folder = run / "verify"
+    limits = edition.project.limits
+    connection = duckdb.connect(
+        memory=limits.refresh_memory, temp_directory=folder / "temp", temp_disk=limits.refresh_temp_disk, threads=limits.threads
+    )
+    try:
+        started = time.monotonic()
+        try:
+            _sources(connection, edition)
+            _tier2(connection, edition, {*compiled.script_reads, *_tables_of_inputs(edition, spec)}, progress)
+            for upload in spec.uploads:
+                accepted = run / "attempts" / "1" / "prepared" / f"{upload.declared.name}.accepted.parquet"
+                _input(connection, upload.declared, upload.hierarchy_types, accepted)
+            for stage in compiled.script:
+                _stage(connection, spec, stage, progress)
+        except duckdb.Error as error:
+            _all_there(edition)
+            named = duckdb.resource_error(error, "verify", "the unsplit script", limits.refresh_memory, limits.refresh_temp_disk)
+            text, _ = duckdb.message(error)
+            raise named or ForebayError("verify.failed", f"the unsplit script failed: {text}", where=spec.file) from None
+        seconds = time.monotonic() - started
+        _all_there(edition)
+        differences, rows = [], {}
+        for name, columns in compiled.outputs.items():
+            found, rows[name] = _compare(connection, name, columns, outcome.outputs[name].parquet)
+            differences += [found] if found else []
+        return Verdict(not differences, rows, tuple(differences), round(seconds, 3))
+    finally:
+        connection.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _all_there(edition: Edition) -> None:
+    for version in edition.sources.values():
+        for file in version.files:
+            if not same(file):
+                state = "was overwritten" if Path(file.path).exists() else "is gone"
+                raise ForebayError(
+                    "source.gone", f"source `{version.source.name}`: the file {state} since edition {edition.number} read it", where=file.path,
+                    advice="The run still answers for its edition; `forebay refresh` publishes one of the present files, which can be verified",
+                )  # fmt: skip
+
+
+def _sources(connection: duckdb.Connection, edition: Edition) -> None:
+    for name, version in edition.sources.items():
+        source = version.source
+        files = duckdb.files([file.path for file in version.files], source.format, source.options, source.columns)
+        connection.execute(f"CREATE VIEW {duckdb.quoted(name)} AS {files}")
+
+
+def _tables_of_inputs(edition: Edition, spec: RunSpec) -> set[str]:
+    return {upload.declared.hierarchy.table for upload in spec.uploads if upload.declared.hierarchy}
+
+
+def _tier2(connection: duckdb.Connection, edition: Edition, wanted: set[str], progress: Callable[[str, float], None]) -> None:
+    """Declared Tier-2 tables from their SELECTs, in build order, and only those the script comes to read."""
+    definitions = {t.definition.relation: t.definition for t in edition.tables.values() if t.definition.kind == "declared"}
+    needed: set[str] = set()
+    todo = [name for name in wanted if name in definitions]
+    while todo:
+        name = todo.pop()
+        if name not in needed:
+            needed.add(name)
+            todo += [read.removeprefix("tier2.") for read in definitions[name].reads if read.startswith("tier2.")]
+    for name, definition in definitions.items():
+        if name in needed:
+            progress(name, 0.0)
+            create = f"CREATE TABLE {duckdb.quoted(name)} AS (\n{definition.sql}\n)"
+            duckdb.execute(connection, create, progress=lambda percent, n=name: progress(n, percent))  # type: ignore[misc]
+
+
+def _stage(connection: duckdb.Connection, spec: RunSpec, stage: Stage, progress: Callable[[str, float], None]) -> None:
+    progress(stage.name, 0.0)
+    names = connection.extract_statements(stage.sql)[0].named_parameters
+    values: dict[str, Any] = {name: spec.now if name == NOW else spec.parameters[name] for name in names}
+    create = f"CREATE TABLE {duckdb.quoted(stage.name)} AS (\n{stage.sql}\n)"
+    duckdb.execute(connection, create, values, progress=lambda percent: progress(stage.name, percent))
+
+
+def _input(connection: duckdb.Connection, declared: Input, types: Mapping[str, str], accepted: Path) -> None:
+    """An input as the script sees it, from its accepted rows. Exploded by sets of filled columns and a window, unlike in a run."""
+    rows = f"read_parquet({duckdb.literal(str(accepted))})"
+    columns = ", ".join(duckdb.quoted(column.name) for column in declared.relation(dict(types)))
+    name = duckdb.quoted(declared.name)
+    if declared.hierarchy is None:
+        connection.execute(f"CREATE TABLE {name} AS SELECT {columns} FROM {rows}")
+        return
+    hierarchy = declared.hierarchy
+    grain = ", ".join(f"h.{duckdb.quoted(level)}" for level in hierarchy.grain)
+    payload = [c.name for c in declared.columns if c.name not in hierarchy.levels]
+    rest = "".join(f", i.{duckdb.quoted(column)}" for column in payload)
+    latest = f"i.{duckdb.quoted(hierarchy.latest)}" if hierarchy.latest else "NULL"
+    connection.execute(f"CREATE TEMP TABLE verify_rows AS SELECT * FROM {rows}")
+    filled = [
+        mask
+        for mask in itertools.product((False, True), repeat=len(hierarchy.levels))
+        if connection.execute(f"SELECT 1 FROM verify_rows i WHERE {_mask(hierarchy, mask)} LIMIT 1").fetchone()
+    ]
+    parts = []
+    for mask in filled:
+        specific = "[" + ", ".join(str(depth) for depth in _specificity(hierarchy, mask)) + "]"
+        agree = " AND ".join(f"i.{duckdb.quoted(c)} = h.{duckdb.quoted(c)}" for c, f in zip(hierarchy.levels, mask, strict=True) if f) or "true"
+        parts.append(
+            f"SELECT {grain}{rest}, {specific} AS specific_, {latest} AS latest_ FROM verify_rows i "
+            f"JOIN {duckdb.quoted(hierarchy.table)} h ON {agree} WHERE {_mask(hierarchy, mask)}"
+        )
+    if not parts:
+        parts = [f"SELECT {grain}{rest}, [0] AS specific_, {latest} AS latest_ FROM verify_rows i, {duckdb.quoted(hierarchy.table)} h WHERE false"]
+    cell = ", ".join(duckdb.quoted(level) for level in hierarchy.grain)
+    connection.execute(
+        f"CREATE TABLE {name} AS SELECT {columns} FROM ({' UNION ALL '.join(parts)}) "
+        f"QUALIFY row_number() OVER (PARTITION BY {cell} ORDER BY specific_ DESC, latest_ DESC NULLS LAST) = 1"
+    )
+    connection.execute("DROP TABLE verify_rows")
+
+
+def _mask(hierarchy: Hierarchy, mask: tuple[bool, ...]) -> str:
+    pairs = zip(hierarchy.levels, mask, strict=True)
+    return " AND ".join(f"i.{duckdb.quoted(column)} IS {'NOT NULL' if filled else 'NULL'}" for column, filled in pairs)
+
+
+def _specificity(hierarchy: Hierarchy, mask: tuple[bool, ...]) -> list[int]:
+    """For each dimension, the position (from 1) of the finest level filled in, 0 if none."""
+    filled = {column for column, is_filled in zip(hierarchy.levels, mask, strict=True) if is_filled}
+    return [max((n for n, level in enumerate(d.levels, 1) if level in filled), default=0) for d in hierarchy.dimensions]
+
+
+def _compare(connection: duckdb.Connection, name: str, columns: tuple[Column, ...], parquet: str) -> tuple[Difference | None, int]:
+    """The difference between an output of the run and the unsplit one, as bags, if there is any; and the rows of the unsplit one."""
+    table = duckdb.quoted(name)
+    counted = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    rows = int(counted[0]) if counted else 0
+    found = duckdb.describe(connection, f"SELECT * FROM {table}")
+    if [(c.name, c.type) for c in columns] != list(found.items()):
+        return Difference(name, f"columns are {found} unsplit, {[(c.name, c.type) for c in columns]} in the run"), rows
+    triples = [(c.name, c.type, str(duckdb.stored_type(c.type))) for c in columns]
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW ours AS SELECT * FROM read_parquet({duckdb.literal(parquet)})")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW theirs AS {duckdb.storable(triples, table)}")
+    stored = duckdb.describe(connection, "SELECT * FROM ours")
+    expected = duckdb.describe(connection, "SELECT * FROM theirs")
+    if stored != expected:
+        return Difference(name, f"stored columns are {expected} unsplit, {stored} in the run"), rows
+    floats = [column for column, type_ in expected.items() if type_ in _FLOATS]
+    query = _close(list(expected), floats) if floats else _EXACT
+    differing = connection.execute(query).fetchall()
+    if not differing:
+        return None, rows
+    shown = tuple((str(row[0]), tuple("NULL" if value is None else str(value) for value in row[1:])) for row in differing)
+    ours = connection.execute("SELECT count(*) FROM ours").fetchone()
+    return Difference(name, f"{ours[0] if ours else 0} rows in the run, {rows} unsplit; they differ", tuple(expected), shown), rows
+
+
+_EXACT = """
+(SELECT 'run' AS side, * FROM (SELECT * FROM ours EXCEPT ALL SELECT * FROM theirs) ORDER BY ALL LIMIT 5)
+UNION ALL
+(SELECT 'unsplit', * FROM (SELECT * FROM theirs EXCEPT ALL SELECT * FROM ours) ORDER BY ALL LIMIT 5)
+"""
+
+
+def _close(columns: list[str], floats: list[str]) -> str:
+    """Rows paired in sorted order, exact columns first; a pair differs if an exact column does, or a float by more than allowed."""
+    exact = [duckdb.quoted(c) for c in columns if c not in floats]
+    inexact = [duckdb.quoted(c) for c in floats]
+    order = ", ".join([*exact, *inexact])
+    scales = ", ".join(f"coalesce(sum(abs({c})) FILTER (isfinite({c})), 0) * {TOLERANCE} AS {_scale(n)}" for n, c in enumerate(inexact))
+    differs = [f"a.{c} IS DISTINCT FROM b.{c}" for c in exact]
+    differs += [
+        f"(a.{c} IS DISTINCT FROM b.{c} AND NOT coalesce(abs(a.{c} - b.{c}) <= scales.{_scale(n)}, false))" for n, c in enumerate(inexact)
+    ]
+    listed = ", ".join(duckdb.quoted(c) for c in columns)
+    return f"""
+    WITH a AS (SELECT *, row_number() OVER (ORDER BY {order}) AS "row #" FROM ours),
+         b AS (SELECT *, row_number() OVER (ORDER BY {order}) AS "row #" FROM theirs),
+         scales AS (SELECT {scales} FROM theirs),
+         off AS (SELECT coalesce(a."row #", b."row #") AS n FROM a FULL JOIN b ON a."row #" = b."row #", scales
+                 WHERE a."row #" IS NULL OR b."row #" IS NULL OR {" OR ".join(differs)} ORDER BY n LIMIT 5)
+    SELECT 'run', {listed} FROM a WHERE "row #" IN (SELECT n FROM off)
+    UNION ALL SELECT 'unsplit', {listed} FROM b WHERE "row #" IN (SELECT n FROM off)
+    """
+
+
+def _scale(number: int) -> str:
+    return f'"scale {number}"'

@@ -1,0 +1,16 @@
+"""Which tables a SELECT reads, and its text free of layout."""
+
+from __future__ import annotations
+
+from forebay.split.scopes import external
+from forebay.split.syntax import parse
+
+
+def tables_read(sql: str) -> frozenset[str]:
+    """Lower-case names of the tables that `sql` reads, its own CTEs not counted."""
+    return frozenset(name.lower() for name in external(parse(sql)))
+
+
+def canonical(sql: str) -> str:
+    """`sql` without comments and layout, so that reformatting a file rebuilds nothing."""
+    return parse(sql).sql(dialect="duckdb", comments=False)

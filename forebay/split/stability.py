@@ -1,0 +1,127 @@
+"""Whether a query gives the same rows whenever it is asked: what must not be frozen into a Tier-2 table if it does not.
+
+A sum of DOUBLEs depends on the order in which threads add, and `first(x)` on the order of rows. Frozen, such a value would be
+one of several right answers while the unsplit query gives another, and neither could be checked against the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sqlglot import exp
+
+from forebay.split.columns import Kind, Resolved, kind_in
+from forebay.split.syntax import start_of
+
+_EXACT_IF_ARGUMENT = frozenset({"sum", "avg", "mean", "sum_no_overflow"})
+_ALWAYS_STABLE = frozenset(
+    """
+    count count_star count_if countif min max bool_and bool_or bit_and bit_or bit_xor bitstring_agg median quantile quantile_cont
+    quantile_disc mad approx_count_distinct histogram histogram_exact rank dense_rank rank_dense percent_rank cume_dist grouping
+    grouping_id logical_and logical_or percentile_cont percentile_disc
+    """.split()
+)
+_STABLE_IF_ORDERED = frozenset(
+    """
+    first last any_value arbitrary list array_agg string_agg group_concat listagg arg_max arg_min argmax argmin max_by min_by arg_max_null
+    arg_min_null arg_max_nulls_last arg_min_nulls_last first_value last_value nth_value lag lead ntile row_number fill
+    json_group_array json_group_object json_group_structure
+    """.split()
+)
+_TIES = frozenset({"mode", "approx_top_k"})
+_INEXACT = frozenset(
+    """
+    approx_quantile reservoir_quantile corr covar_pop covar_samp entropy favg fsum kahan_sum sumkahan kurtosis kurtosis_pop product
+    regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy sem skewness stddev stddev_pop
+    stddev_samp var_pop var_samp variance wavg weighted_avg geomean geometric_mean
+    """.split()
+)
+VOLATILE = frozenset({"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "setseed", "ago"})
+"""Functions whose answer is not a function of their arguments."""
+
+AGGREGATES = _EXACT_IF_ARGUMENT | _ALWAYS_STABLE | _STABLE_IF_ORDERED | _TIES | _INEXACT
+"""Every aggregate and window function that is judged by name."""
+
+
+class Unstable(NamedTuple):
+    """Why a query must not be frozen, and the offset in its text to point at."""
+
+    code: str
+    why: str
+    offset: int
+
+
+def find_unstable(text: str, tree: exp.Expr, resolved: Resolved | None) -> Unstable | None:
+    """The first thing in the query `text` (parsed as `tree`) whose answer may differ from run to run."""
+    looked_at = resolved.tree if resolved else tree
+    references = resolved.references if resolved else {}
+    for node in looked_at.walk():
+        found = _order_of_rows(node) or _call(text, node, references)
+        if found:
+            code, why = found
+            return Unstable(code, why, start_of(node) or 0)
+    return None
+
+
+def _order_of_rows(node: exp.Expr) -> tuple[str, str] | None:
+    code = "split.order_dependent"
+    if isinstance(node, exp.Query) and not node.args.get("order"):
+        if node.args.get("limit") or node.args.get("offset"):
+            return code, "LIMIT without ORDER BY takes any rows"
+        distinct = node.args.get("distinct")
+        if isinstance(distinct, exp.Distinct) and distinct.args.get("on"):
+            return code, "DISTINCT ON without ORDER BY takes any row"
+    if isinstance(node, exp.TableSample):
+        return "split.not_deterministic", "sampling gives other rows each time"
+    if isinstance(node, exp.Pivot):
+        return code, "PIVOT is left whole"
+    if isinstance(node, exp.Join) and node.args.get("method") in ("ASOF", "POSITIONAL"):
+        return code, f"{node.args['method']} JOIN depends on the order of rows"
+    if isinstance(node, exp.Window) and node.args.get("spec") and not node.args.get("order"):
+        return code, "a window frame without ORDER BY"
+    return None
+
+
+def _call(text: str, node: exp.Expr, references: Mapping[int, Kind]) -> tuple[str, str] | None:
+    if not isinstance(node, exp.Func):
+        return None
+    name = _written(text, node)
+    if name in VOLATILE:
+        return "split.not_deterministic", f"`{name}` is not a function of the data"
+    if not isinstance(node, exp.AggFunc) and name not in AGGREGATES:
+        return None
+    if name in _ALWAYS_STABLE:
+        return None
+    if name in _STABLE_IF_ORDERED:
+        return None if _ordered(node) else ("split.order_dependent", f"`{name}` without ORDER BY depends on the order of rows")
+    if name in _TIES:
+        return "split.order_dependent", f"`{name}` breaks ties by the order of rows"
+    if name in _EXACT_IF_ARGUMENT:
+        argument = node.expressions[0] if isinstance(node, exp.Anonymous) and node.expressions else node.this
+        if isinstance(argument, exp.Expr) and kind_in(argument, references):
+            return None
+        return (
+            "split.unstable",
+            f"`{name}` over values that are not known to be exact: a sum of DOUBLEs is not a function of its rows; cast to DECIMAL",
+        )
+    return "split.unstable", f"`{name}` computes in DOUBLE, and its last digits depend on the order of rows"
+
+
+def _written(text: str, function: exp.Func) -> str:
+    """The function's name as the author wrote it, in lower case, where the parser kept its place."""
+    start, end = function.meta.get("start"), function.meta.get("end")
+    if isinstance(start, int) and isinstance(end, int):
+        return text[start : end + 1].strip('"').lower()
+    return function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
+
+
+def _ordered(function: exp.Expr) -> bool:
+    if any(isinstance(part, exp.Order) for part in function.iter_expressions()):
+        return True
+    around = function.parent
+    while isinstance(around, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup | exp.Window):
+        if around.args.get("order") or isinstance(around.expression, exp.Order):
+            return True
+        around = around.parent
+    return False

@@ -1,0 +1,209 @@
+"""Editions, runs and known file hashes, in SQLite beside the lake.
+
+Documents are kept as JSON text: what they mean is the business of the rooms above. Pinning an edition is inserting the run that
+names it, so pin and run cannot come apart.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateTable
+
+from forebay.errors import ForebayError
+
+SCHEMA = 1
+
+_metadata = MetaData()
+_about = Table("about", _metadata, Column("schema", Integer, primary_key=True))
+_file = Table(
+    "file_hash",
+    _metadata,
+    Column("path", String, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("ctime_ns", BigInteger, nullable=False),
+    Column("inode", BigInteger, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("hashed_at_ns", BigInteger, nullable=False),
+)
+_edition = Table(
+    "edition",
+    _metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("published_at", String, nullable=False),
+    Column("in_lake", Boolean, nullable=False),
+    Column("document", Text, nullable=False),
+)
+_run = Table(
+    "run",
+    _metadata,
+    Column("id", String, primary_key=True),
+    Column("calculation", String, nullable=False),
+    Column("edition", Integer, nullable=False),
+    Column("status", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("finished_at", String),
+    Column("pid", Integer),
+    Column("attempt", Integer),
+    Column("code", String),
+    Column("error", Text),
+)
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A run as state knows it. `status`: queued, running, succeeded, failed or cancelled; `attempt`: the one that won."""
+
+    id: str
+    calculation: str
+    edition: int
+    status: str
+    created_at: str
+    finished_at: str | None
+    pid: int | None
+    attempt: int | None
+    code: str | None
+    error: str | None
+
+
+class KnownFile(msgspec.Struct, frozen=True):
+    """The content hash of a file as it was when its stat said this."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    sha256: str
+    hashed_at_ns: int
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601 to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+class Store:
+    """The state of one project. Safe to open from several processes."""
+
+    def __init__(self, file: Path) -> None:
+        self._engine: Engine = create_engine(f"sqlite:///{file}", poolclass=NullPool, connect_args={"timeout": 30})
+        event.listen(self._engine, "connect", _configure)
+        try:
+            if not file.exists():
+                _create(self._engine)
+            with self._engine.connect() as connection:
+                found = connection.execute(select(_about.c.schema)).scalar()
+        except DatabaseError as error:
+            raise ForebayError("state.unreadable", str(error.orig), where=str(file), advice="Restore it from a backup; nothing was changed") from None
+        if found != SCHEMA:
+            raise ForebayError(
+                "state.version", f"written by another version of Forebay (schema {found}, this one writes {SCHEMA})", where=str(file)
+            )
+
+    # Files
+
+    def known_files(self) -> dict[str, KnownFile]:
+        with self._engine.connect() as connection:
+            return {row.path: KnownFile(*row) for row in connection.execute(select(_file))}
+
+    def remember_files(self, files: Iterable[KnownFile]) -> None:
+        rows = [msgspec.structs.asdict(file) for file in files]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(insert(_file).prefix_with("OR REPLACE"), rows)
+
+    # Editions
+
+    def edition(self, number: int | None = None) -> tuple[int, bool, str] | None:
+        """(number, whether the lake shows it, document) of an edition, by default the current one; None if there is none."""
+        query = select(_edition.c.number, _edition.c.in_lake, _edition.c.document)
+        query = query.order_by(_edition.c.number.desc()).limit(1) if number is None else query.where(_edition.c.number == number)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return (int(row[0]), bool(row[1]), str(row[2])) if row else None
+
+    def publish(self, number: int, published_at: str, document: str) -> None:
+        """Make `number` the current edition, in one transaction. Raises ForebayError if another refresh took that number."""
+        values = {"number": number, "published_at": published_at, "in_lake": False, "document": document}
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert(_edition).values(values))
+        except IntegrityError:
+            raise ForebayError(
+                "refresh.conflict", f"another refresh published edition {number} first", advice="Call `forebay refresh` again"
+            ) from None
+
+    def shown_in_lake(self, number: int) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(update(_edition).where(_edition.c.number == number).values(in_lake=True))
+
+    # Runs
+
+    def start_run(self, run_id: str, calculation: str, edition: int, pid: int) -> None:
+        """Record a run, which pins its edition. `pid` is the process that watches over it."""
+        values = {"id": run_id, "calculation": calculation, "edition": edition, "status": "running", "created_at": now(), "pid": pid}
+        with self._engine.begin() as connection:
+            connection.execute(insert(_run).values(values))
+
+    def finish_run(self, run_id: str, status: str, *, attempt: int | None = None, code: str | None = None, error: str | None = None) -> bool:
+        """Give a running run its final status, once. False if it already has one: a late attempt overwrites nothing."""
+        values = {"status": status, "finished_at": now(), "attempt": attempt, "code": code, "error": error}
+        with self._engine.begin() as connection:
+            done = connection.execute(update(_run).where(_run.c.id == run_id, _run.c.status == "running").values(values))
+            return done.rowcount == 1
+
+    def runs(self, limit: int = 50) -> Sequence[Run]:
+        """The latest runs, newest first."""
+        with self._engine.connect() as connection:
+            return [_as_run(row) for row in connection.execute(select(_run).order_by(_run.c.id.desc()).limit(limit))]
+
+    def find_run(self, text: str) -> Run:
+        """The run whose id is, or begins or ends with, `text`; "last" is the newest. Raises ForebayError unless there is exactly one."""
+        with self._engine.connect() as connection:
+            query = select(_run).order_by(_run.c.id.desc())
+            rows = connection.execute(query.limit(1) if text == "last" else query).all()
+        found = [_as_run(row) for row in rows if text == "last" or row.id == text or row.id.startswith(text) or row.id.endswith(text)]
+        if len(found) == 1:
+            return found[0]
+        what = f"{len(found)} runs match `{text}`" if found else f"there is no run `{text}`"
+        raise ForebayError("run.unknown", what, advice="`forebay runs` lists them")
+
+
+def _as_run(row: Any) -> Run:
+    return Run(**{name: row._mapping[name] for name in Run.__struct_fields__})
+
+
+def _create(engine: Engine) -> None:
+    """Make the tables. Two processes may do so at once: each statement is one that a second call leaves alone."""
+    with engine.begin() as connection:
+        for table in _metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+        connection.execute(insert(_about).prefix_with("OR IGNORE").values(schema=SCHEMA))
+
+
+def _configure(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")

@@ -41,7 +41,6 @@ class Problems(ForebayError):
         super().__init__(first.code, first.what, where=first.where, advice=first.advice)
 
     def __str__(self) -> str:
-        # Exception.__init__ asks for the text before `errors` would be set in a naive order; it is set first above.
         return "\n".join(str(error) for error in self.errors)
 
 
@@ -54,6 +53,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if not known:
         return "There is none to name"
     return "Known: " + ", ".join(f"`{k}`" for k in known[:12]) + (", …" if len(known) > 12 else "")
+
+
+def size(number: float) -> str:
+    """Bytes for people: 4.1 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
 
 
 def _rebuild(code: str, what: str, where: str, advice: str) -> ForebayError:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -18,7 +17,7 @@ from forebay.errors import ForebayError
 app = App(
     name="forebay",
     version=__version__,
-    help="Calculations on demand over large, slowly changing data. What depends only on slow sources is computed ahead; a run computes the rest.",
+    help="Calculations on demand over large, slowly changing data: what depends only on slow sources is computed ahead.",
     default_parameter=Parameter(negative=()),
 )
 runs_app = App(name="runs", help="List runs, or show one.")
@@ -26,7 +25,9 @@ app.command(runs_app)
 
 Folder_ = Annotated[Path, Parameter(name=["--project", "-C"], help="The project folder.")]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to stdout instead of text.")]
-Inputs = Annotated[list[str] | None, Parameter(name=["--input", "-i"], help="NAME=FILE: rows for an input (CSV, Parquet, JSON, XLSX). Repeatable.")]
+Inputs = Annotated[
+    list[str] | None, Parameter(name=["--input", "-i"], help="NAME=FILE: rows for an input (CSV, Parquet, JSON, XLSX). Repeatable.")
+]
 Params = Annotated[list[str] | None, Parameter(name=["--param", "-p"], help="NAME=VALUE: a parameter. Repeatable.")]
 EditionNumber = Annotated[int | None, Parameter(help="Run on this edition instead of the current one.")]
 AcceptValid = Annotated[bool, Parameter(help="Go on with the valid rows of an input and keep the others in rejected.csv.")]
@@ -96,9 +97,12 @@ def refresh(*, project: Folder_ = Path(), json: Json = False) -> None:
     from forebay.cli import show  # noqa: PLC0415
     from forebay.refresh import refresh as refreshing  # noqa: PLC0415
 
-    with show.Refreshing(quiet=json) as listener:
-        outcome = refreshing.refresh(project, listener)
-    show.refreshed(outcome, as_json=json)
+    def watching(made: Any) -> Any:
+        from forebay.cli import bars  # noqa: PLC0415
+
+        return bars.Refreshing(made, quiet=json)
+
+    show.refreshed(refreshing.refresh(project, watching, lambda path, size: show.hashing(path, size, quiet=json)), as_json=json)
 
 
 @app.command
@@ -106,7 +110,7 @@ def run(
     calculation: str,
     /,
     *,
-    input: Inputs = None,  # noqa: A002
+    input: Inputs = None,
     param: Params = None,
     accept_valid: AcceptValid = False,
     edition: EditionNumber = None,
@@ -121,11 +125,10 @@ def run(
         Its name in forebay.yaml.
     """
     started = time.monotonic()
+    done = _run(calculation, input, param, accept_valid, edition, project, quiet=json)
     from forebay.cli import show  # noqa: PLC0415
 
-    with show.Running(quiet=json) as listener:
-        spec, outcome, folder = _run(calculation, input, param, accept_valid, edition, project, listener)
-    show.ran(spec, outcome, folder, time.monotonic() - started, as_json=json)
+    show.ran(done.spec, done.outcome, time.monotonic() - started, as_json=json)
 
 
 @app.command
@@ -133,7 +136,7 @@ def verify(
     calculation: str,
     /,
     *,
-    input: Inputs = None,  # noqa: A002
+    input: Inputs = None,
     param: Params = None,
     accept_valid: AcceptValid = False,
     edition: EditionNumber = None,
@@ -147,46 +150,61 @@ def verify(
     calculation
         Its name in forebay.yaml.
     """
-    from forebay.cli import show  # noqa: PLC0415
-
     started = time.monotonic()
-    with show.Running(quiet=json) as listener:
-        spec, outcome, folder = _run(calculation, input, param, accept_valid, edition, project, listener)
+    done = _run(calculation, input, param, accept_valid, edition, project, quiet=json)
     seconds = time.monotonic() - started
+    from forebay.cli import bars, show  # noqa: PLC0415
     from forebay.run import verify as verifying  # noqa: PLC0415
-    from forebay.run.run import open_edition  # noqa: PLC0415
 
-    opened, lake, store = _open(project)
-    document = open_edition(opened, store, spec.edition)
-    with show.Unsplit(quiet=json) as progress:
-        verdict = verifying.verify(document, spec, outcome, lake.runs / spec.id, progress)
-    return show.verdict(verdict, spec, folder, seconds, as_json=json)
+    with bars.unsplit(quiet=json) as progress:
+        verdict = verifying.verify(done.edition, done.spec, done.outcome, done.folder, progress)
+    return show.verdict(verdict, done.spec, seconds, as_json=json)
+
+
+class _Done(NamedTuple):
+    """A run that succeeded."""
+
+    edition: Any
+    spec: Any
+    outcome: Any
+    folder: Path
 
 
 def _run(
-    calculation: str, given: list[str] | None, params: list[str] | None, accept_valid: bool, number: int | None, project: Path, listener: Any
-) -> tuple[Any, Any, Path]:
+    calculation: str,
+    given: list[str] | None,
+    params: list[str] | None,
+    accept_valid: bool,
+    number: int | None,
+    project: Path,
+    *,
+    quiet: bool,
+) -> _Done:
     from forebay.run import launch  # noqa: PLC0415
 
+    # The engine loads in a process of its own while this one imports what it needs.
     launch.warm()
     inputs = {name: Path(value) for name, value in _pairs(given, "--input", "FILE").items()}
     values = _pairs(params, "--param", "VALUE")
     from forebay.run.request import request  # noqa: PLC0415
     from forebay.run.run import execute, open_edition, settle  # noqa: PLC0415
 
-    opened, lake, store = _open(project)
+    def watching(edition: Any, spec: Any) -> Any:
+        from forebay.cli import bars  # noqa: PLC0415
+
+        return bars.running(edition, spec, quiet)
+
+    folder, lake, store = _open(project)
     settle(lake, store)
-    edition = open_edition(opened, store, number)
+    edition = open_edition(folder, store, number)
     spec = request(edition, lake, calculation, values, inputs, accept_valid=accept_valid)
-    listener.starting(edition, spec)
-    outcome = execute(edition, spec, lake, store, listener.progress)
-    return spec, outcome, opened.path
+    return _Done(edition, spec, execute(edition, spec, lake, store, watching), lake.runs / spec.id)
 
 
 def _open(project: Path) -> tuple[Any, Any, Any]:
     """The project folder, its lake and its state."""
     from forebay.lake.root import open_lake  # noqa: PLC0415
-    from forebay.project.load import Folder  # noqa: PLC0415
+    from forebay.project.folder import Folder  # noqa: PLC0415
     from forebay.state.store import Store  # noqa: PLC0415
 
     folder = Folder(project)
@@ -236,14 +254,13 @@ def runs_show(run: str, /, *, project: Folder_ = Path(), json: Json = False) -> 
     from forebay.run import protocol  # noqa: PLC0415
     from forebay.run.run import settle  # noqa: PLC0415
 
-    folder, lake, store = _open(project)
+    _, lake, store = _open(project)
     settle(lake, store)
     found = store.find_run(run)
     attempt = protocol.attempt_folder(lake.runs / found.id, found.attempt or 1)
     spec = protocol.read(lake.runs / found.id / "spec.json", protocol.RunSpec)
-    show.run(
-        found, spec, protocol.read(attempt / "outcome.json", protocol.Outcome), protocol.read(attempt / "progress.json", protocol.Progress),
-        folder.path, as_json=json,
-    )  # fmt: skip
-
-
+    outcome, progress = (
+        protocol.read(attempt / "outcome.json", protocol.Outcome),
+        protocol.read(attempt / "progress.json", protocol.Progress),
+    )
+    show.run(found, spec, outcome, progress, as_json=json)

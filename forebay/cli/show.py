@@ -11,16 +11,18 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from forebay.errors import ForebayError, Problems
+from forebay.errors import ForebayError, Problems, size
 
-_WIDE = None if sys.stdout.isatty() else 240  # A pipe has no edge to wrap at.
-out = Console(highlight=False, width=_WIDE)
-err = Console(stderr=True, highlight=False)
+_NO_EDGE = 10_000
+"""Columns of a pipe or file, which has no edge to wrap at."""
 
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _NO_EDGE)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _NO_EDGE)
+
+_LARGE = 500_000_000
 _NUMERIC = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "NUMERIC")
 
 
@@ -47,15 +49,6 @@ def error(error: ForebayError, *, as_json: bool) -> None:
 def count(number: int, noun: str) -> str:
     """ "1 row", "1,234 rows"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def size(number: float) -> str:
-    """Bytes for people: 4.1 GB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
 
 
 def seconds(number: float) -> str:
@@ -121,12 +114,16 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
     kinds = {"declared": "declared", "derived": "split from the calculation", "detail": "captured for runs"}
     lines = []
     for table in plan.tables:
-        reads = f"reads {count(table.rows_in, 'source row')} in {count(len(table.files), 'file')}" if table.rows_in else "reads Tier-2 tables only"
+        reads = (
+            f"reads {count(table.rows_in, 'source row')} in {count(len(table.files), 'file')}"
+            if table.rows_in
+            else "reads Tier-2 tables only"
+        )
         what = Text(reads if not table.exists else ("unchanged" if table.why == "unchanged" else "already built"))
         why = "" if table.why == "unchanged" else table.why
         if table.exists:
             what.stylize("dim")
-        lines.append([f"  {_short(table.definition)}", kinds[table.definition.kind], what, why])
+        lines.append([f"  {short(table.definition)}", kinds[table.definition.kind], what, why])
     out.print(_grid(lines, ["Tier 2", "", "to build" if plan.to_build else "", "why"]))
     out.print()
     if plan.publishes:
@@ -135,78 +132,15 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
         out.print(f"Nothing to do: edition {plan.next_edition - 1} is current.")
 
 
-def _short(definition: Any) -> str:
+def short(definition: Any) -> str:
+    """A Tier-2 table as its author knows it."""
     return str(definition.relation if definition.kind == "declared" else definition.name)
 
 
-class _Rows(ProgressColumn):
-    """The right-hand side of a bar: rows and seconds when done."""
-
-    def render(self, task: Task) -> Text:
-        return Text(str(task.fields.get("info", "")), style="default" if task.finished else "dim")
-
-
-def _bars(quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("  {task.description}"),
-        BarColumn(bar_width=22, complete_style="cyan", finished_style="green"),
-        TextColumn("{task.percentage:>3.0f}%"),
-        _Rows(),
-        console=err,
-        disable=quiet,
-        refresh_per_second=12,
-    )
-
-
-class Refreshing:
-    """A bar for each table that is built."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._bars = _bars(quiet or not err.is_terminal)
-        self._quiet = quiet
-        self._tasks: dict[str, Any] = {}
-        self._hashed = 0
-
-    def __enter__(self) -> Refreshing:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def hashing(self, path: str, size_: int) -> None:
-        self._hashed += 1
-
-    def planned(self, plan: Any) -> None:
-        if self._quiet:
-            return
-        changed = [s for s in plan.sources if s.changed]
-        for source in changed:
-            self._bars.console.print(f"{source.source}: {source.words()}, {count(source.rows, 'row')} in {count(source.files, 'file')}")
-        if plan.project_changed:
-            self._bars.console.print("the project's files changed")
-        width = max((len(_short(t.definition)) for t in plan.to_build), default=0)
-        for table in plan.to_build:
-            name = _short(table.definition)
-            self._tasks[table.definition.name] = self._bars.add_task(name.ljust(width), total=100, info="waiting")
-
-    def building(self, table: Any, percent: float) -> None:
-        if not self._quiet:
-            what = f"{count(table.rows_in, 'row')} in" if table.rows_in else ""
-            self._bars.update(self._tasks[table.definition.name], completed=min(percent, 99.0), info=what)
-
-    def built(self, table: Any, rows: int, size_: int, seconds_: float) -> None:
-        if self._quiet:
-            return
-        into = f"{table.rows_in:,} → " if table.rows_in else ""
-        info = f"{into}{count(rows, 'row')}, {size(size_)}, {seconds(seconds_)}"
-        self._bars.update(self._tasks[table.definition.name], completed=100, info=info)
-        if self._bars.disable:
-            err.print(f"  {_short(table.definition)}: {info}")
-
-    def failed(self, table: Any, error_: ForebayError) -> None:
-        if not self._quiet:
-            self._bars.update(self._tasks[table.definition.name], info="[failed]")
+def hashing(path: str, size_: int, *, quiet: bool) -> None:
+    """Says why nothing else is heard for a while: large files are read to know their content."""
+    if size_ > _LARGE and not quiet:
+        err.print(f"[dim]reading {_shown(path)} ({size(size_)}) to know its content[/]")
 
 
 def refreshed(outcome: Any, *, as_json: bool) -> None:
@@ -222,52 +156,12 @@ def refreshed(outcome: Any, *, as_json: bool) -> None:
 # run
 
 
-class Running:
-    """A bar for each step of a run."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._bars = _bars(quiet or not err.is_terminal)
-        self._quiet = quiet
-        self._tasks: dict[str, Any] = {}
-        self._done: set[str] = set()
-
-    def __enter__(self) -> Running:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def starting(self, edition: Any, spec: Any) -> None:
-        if self._quiet:
-            return
-        err.print(f"run {spec.id}   edition {edition.number}, sources as of {edition.published_at[:16].replace('T', ' ')} UTC")
-        width = max(len(name) for name in ["write results", *(stage.name for stage in spec.stages)])
-        for name in ["prepare", *(stage.name for stage in spec.stages), "write results"]:
-            self._tasks[name] = self._bars.add_task(name.ljust(width), total=100, info="")
-        self._bars.start()
-
-    def progress(self, progress: Any) -> None:
-        if self._quiet:
-            return
-        for step in progress.steps:
-            if step.state == "waiting" or step.name in self._done:
-                continue
-            rows = "granular rows" if step.name == "prepare" else "rows"
-            what = f"{step.rows:,} {rows}".ljust(24) if step.rows is not None else "".ljust(24)
-            info = f"{what}{seconds(step.seconds)}" if step.state != "failed" else "failed"
-            self._bars.update(self._tasks[step.name], completed=100 if step.state == "done" else min(step.percent, 99), info=info)
-            if step.state in ("done", "failed"):
-                self._done.add(step.name)
-                if self._bars.disable:
-                    err.print(f"  {step.name}: {info}")
-
-
-def ran(spec: Any, outcome: Any, folder: Path, took: float, *, as_json: bool) -> None:
+def ran(spec: Any, outcome: Any, took: float, *, as_json: bool) -> None:
     """The outputs' first rows, and where the whole of them is."""
     if as_json:
         _json({"run": spec.id, "edition": spec.edition, "seconds": round(took, 3), **msgspec.to_builtins(outcome)})
         return
-    _inputs(outcome, folder)
+    _inputs(outcome)
     for name, output in outcome.outputs.items():
         out.print()
         more = f", first {len(output.preview)}" if output.rows > len(output.preview) else ""
@@ -277,13 +171,13 @@ def ran(spec: Any, outcome: Any, folder: Path, took: float, *, as_json: bool) ->
             rows = [[Text("NULL", style="dim") if value is None else value for value in row] for row in output.preview]
             out.print(_grid(rows, [column.name for column in output.columns], right))
     out.print()
-    where = _shown(str(Path(next(iter(outcome.outputs.values())).parquet).parent), folder) if outcome.outputs else ""
+    where = _shown(str(Path(next(iter(outcome.outputs.values())).parquet).parent)) if outcome.outputs else ""
     names = ", ".join(f"{name}.{{parquet,csv}}" for name in outcome.outputs)
     out.print(f"run {spec.id}  [green]succeeded[/] in {seconds(took)}")
     out.print(f"results: {where}/{names}" if len(outcome.outputs) == 1 else f"results in {where}/: {names}")
 
 
-def _inputs(outcome: Any, folder: Path) -> None:
+def _inputs(outcome: Any) -> None:
     for name, prepared in outcome.inputs.items():
         rejected = f", [yellow]{count(prepared.rejected, 'row')} rejected[/]" if prepared.rejected else ""
         into = f" → {count(prepared.granular, 'granular row')}" if prepared.granular != prepared.rows - prepared.rejected else ""
@@ -291,10 +185,10 @@ def _inputs(outcome: Any, folder: Path) -> None:
         for line in prepared.bad[:5]:
             err.print(f"  {escape(line)}")
         if prepared.rejected_rows:
-            err.print(f"  rejected rows: {_shown(prepared.rejected_rows, folder)}")
+            err.print(f"  rejected rows: {_shown(prepared.rejected_rows)}")
 
 
-def _shown(path: str, folder: Path) -> str:
+def _shown(path: str) -> str:
     """A path relative to where the user stands, if it is below."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
@@ -314,13 +208,20 @@ def runs(found: Sequence[Any], *, as_json: bool) -> None:
         out.print("no runs yet: `forebay run CALCULATION` starts one")
         return
     rows = [
-        [r.id, r.calculation, Text(r.status, style=_STATUS.get(r.status, "")), str(r.edition), r.created_at[:19].replace("T", " "), r.code or ""]
+        [
+            r.id,
+            r.calculation,
+            Text(r.status, style=_STATUS.get(r.status, "")),
+            str(r.edition),
+            r.created_at[:19].replace("T", " "),
+            r.code or "",
+        ]
         for r in found
     ]
     out.print(_grid(rows, ["run", "calculation", "status", "edition", "started (UTC)", ""], right=(3,)))
 
 
-def run(run: Any, spec: Any, outcome: Any, progress: Any, folder: Path, *, as_json: bool) -> None:
+def run(run: Any, spec: Any, outcome: Any, progress: Any, *, as_json: bool) -> None:
     """Everything about one run."""
     if as_json:
         _json({"run": run, "spec": spec, "outcome": outcome})
@@ -335,12 +236,15 @@ def run(run: Any, spec: Any, outcome: Any, progress: Any, folder: Path, *, as_js
             out.print(f"input {upload.declared.name}: {version}")
     steps = outcome.steps if outcome else progress.steps if progress else ()
     if steps:
-        rows = [[f"  {s.name}", s.state, "" if s.rows is None else f"{s.rows:,}", seconds(s.seconds) if s.state != "waiting" else ""] for s in steps]
+        rows = [
+            [f"  {s.name}", s.state, "" if s.rows is None else f"{s.rows:,}", seconds(s.seconds) if s.state != "waiting" else ""]
+            for s in steps
+        ]
         out.print(_grid(rows, ["stage", "", "rows", "time"], right=(2, 3)))
     if outcome is not None:
-        _inputs(outcome, folder)
+        _inputs(outcome)
         for output in outcome.outputs.values():
-            out.print(f"result: {_shown(output.parquet, folder)} ({count(output.rows, 'row')})")
+            out.print(f"result: {_shown(output.parquet)} ({count(output.rows, 'row')})")
         out.print(f"peak memory {size(outcome.peak_memory)}")
     if run.error:
         out.print(f"[red]{escape(run.error)}[/]")
@@ -349,28 +253,7 @@ def run(run: Any, spec: Any, outcome: Any, progress: Any, folder: Path, *, as_js
 # verify
 
 
-class Unsplit:
-    """One line that says which part of the unsplit script runs."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._bars = Progress(
-            SpinnerColumn(), TextColumn("unsplit: {task.description}"), BarColumn(bar_width=22), console=err, transient=True,
-            disable=quiet or not err.is_terminal,
-        )  # fmt: skip
-        self._task = self._bars.add_task("sources", total=100)
-
-    def __enter__(self) -> Unsplit:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def __call__(self, name: str, percent: float) -> None:
-        self._bars.update(self._task, description=name, completed=percent)
-
-
-def verdict(verdict: Any, spec: Any, folder: Path, run_seconds: float, *, as_json: bool) -> int:
+def verdict(verdict: Any, spec: Any, run_seconds: float, *, as_json: bool) -> int:
     """Equal, or the first differing rows; both times. Returns the exit code."""
     from forebay.cli.exit_codes import DIFFERS, OK  # noqa: PLC0415
 
@@ -389,4 +272,3 @@ def verdict(verdict: Any, spec: Any, folder: Path, run_seconds: float, *, as_jso
     head = "[green]equal[/]" if verdict.equal else "[red]the run and the unsplit script differ[/]"
     out.print(f"{head}: run {spec.id} took {seconds(run_seconds)}, the unsplit script {seconds(verdict.unsplit_seconds)} ({ratio:.1f}×)")
     return code
-

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from forebay.errors import ForebayError
+from forebay.errors import ForebayError, size
 
 Connection = duckdb.DuckDBPyConnection
 Error = duckdb.Error
@@ -46,10 +48,28 @@ def connect(*, memory: int, temp_directory: Path, temp_disk: int, threads: int) 
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
+    # A table name that is not found must be an error, not whatever Python variable has that name.
+    connection.execute("SET python_enable_replacements = false")
     # Without these two, query_progress() says -1. Printing is off first, lest a bar show.
     connection.execute("SET enable_progress_bar_print = false")
     connection.execute("SET enable_progress_bar = true")
     return connection
+
+
+@contextmanager
+def without_pandas() -> Iterator[None]:
+    """Hide pandas from DuckDB, which would import it, for half a second, to bind the first parameter of any query.
+
+    pyarrow must not be imported meanwhile: it does not take hidden for missing.
+    """
+    hidden = "pandas" not in sys.modules
+    if hidden:
+        sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["pandas"]
 
 
 def quoted(name: str) -> str:
@@ -79,21 +99,31 @@ def message(error: duckdb.Error) -> tuple[str, int | None]:
 
 def files(paths: Sequence[str], form: str, options: Mapping[str, object], read_as: Mapping[str, str]) -> str:
     """A SELECT over exactly these files, read as `form` with the given reader options, `read_as` giving types for columns."""
-    # A name may hold characters that mean something in a glob; each stands for itself here.
-    listed = "[" + ", ".join(literal(re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", path)) for path in paths) + "]"
-    given = dict(options)
+    # Left to itself, DuckDB makes columns of folders named k=v, and an answer of where a file lies.
+    given = {"hive_partitioning": False, **options}
     if form == "csv":
         # The reader's own conversion names file and line; a cast on top would not.
         if read_as:
             given["types"] = dict(read_as)
-        return f"SELECT * FROM read_csv({_arguments(listed, given)})"
+        return f"SELECT * FROM read_csv({_arguments(paths, given)})"
     replaced = ", ".join(f"CAST({quoted(name)} AS {type_}) AS {quoted(name)}" for name, type_ in read_as.items())
     star = f"* REPLACE ({replaced})" if replaced else "*"
-    return f"SELECT {star} FROM read_{form}({_arguments(listed, given)})"
+    return f"SELECT {star} FROM read_{form}({_arguments(paths, given)})"
 
 
-def _arguments(first: str, options: Mapping[str, object]) -> str:
-    return ", ".join([first, *(f"{name} = {_value(value)}" for name, value in options.items())])
+def parquet_rows(connection: Connection, paths: Sequence[str]) -> int:
+    """Rows of Parquet files by their footers. Raises duckdb.Error if one is not Parquet."""
+    found = connection.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({_listed(paths)})").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _listed(paths: Sequence[str]) -> str:
+    """A SQL list of paths. A name may hold characters that mean something in a glob; each stands for itself here."""
+    return "[" + ", ".join(literal(re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", path)) for path in paths) + "]"
+
+
+def _arguments(paths: Sequence[str], options: Mapping[str, object]) -> str:
+    return ", ".join([_listed(paths), *(f"{name} = {_value(value)}" for name, value in options.items())])
 
 
 def _value(value: object) -> str:
@@ -185,11 +215,11 @@ def resource_error(error: duckdb.Error, code: str, where: str, memory: int, temp
     if isinstance(error, duckdb.OutOfMemoryException):
         if "max_temp_directory_size" in text or "temp directory" in text.lower() or "offload" in text.lower():
             return ForebayError(
-                f"{code}.temp_disk_full", f"needed more than {temp_disk / 1e9:.1f} GB of temporary disk", where=where,
+                f"{code}.temp_disk_full", f"needed more than {size(temp_disk)} of temporary disk", where=where,
                 advice="Raise `limits.temp_disk`, or make the stage smaller: a join that multiplies rows is the usual cause",
             )  # fmt: skip
         return ForebayError(
-            f"{code}.out_of_memory", f"needed more than {memory / 1e9:.1f} GB of memory", where=where,
+            f"{code}.out_of_memory", f"needed more than {size(memory)} of memory", where=where,
             advice="Raise `limits.memory`, or read fewer columns and rows in this stage",
         )  # fmt: skip
     if isinstance(error, duckdb.IOException) and ("No space left" in text or "disk full" in text.lower()):

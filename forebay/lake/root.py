@@ -1,12 +1,12 @@
 """The lake root and its layout. A root belongs to one project; another project's is refused.
 
-    project.json   whose lake this is
-    state.db       editions, runs, file hashes
-    catalog.db     the Iceberg catalogue
-    iceberg/       Iceberg metadata, one folder per table
-    slices/        <table>/<fingerprint>/*.parquet: immutable, present = right and done
-    inputs/        <sha256>/<file name>: uploads, immutable
-    runs/          <id>/: one folder per run
+project.json   whose lake this is
+state.db       editions, runs, file hashes
+catalog.db     the Iceberg catalogue
+iceberg/       Iceberg metadata, one folder per table
+slices/        <table>/<fingerprint>/*.parquet: immutable, present = right and done
+inputs/        <sha256>/<file name>: uploads, immutable
+runs/          <id>/: one folder per run
 """
 
 from __future__ import annotations
@@ -71,6 +71,12 @@ class Lake:
 def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
     """The lake at `root`. Raises ForebayError if it is another project's, or if there is none yet and `create` is false."""
     about = root / "project.json"
+    odd = next((character for character in "#?%" if character in str(root)), None)
+    if odd is not None:
+        raise ForebayError(
+            "lake.path", f"the path of a lake may not hold `{odd}`, which Iceberg readers take for part of a URL", where=str(root),
+            advice="Set `lake:` in forebay.yaml to another folder",
+        )  # fmt: skip
     if about.exists():
         try:
             found = json.loads(about.read_text())
@@ -88,7 +94,9 @@ def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
                 advice="Move it back, or delete it and call `forebay refresh`",
             )  # fmt: skip
     elif not create:
-        raise ForebayError("edition.none", "nothing has been published yet", advice="`forebay refresh` builds and publishes the first edition")
+        raise ForebayError(
+            "edition.none", "nothing has been published yet", advice="`forebay refresh` builds and publishes the first edition"
+        )
     else:
         if root.exists() and any(root.iterdir()):
             raise ForebayError(

@@ -16,7 +16,7 @@ SEMANTICS = 1
 """Bumped by hand when Forebay changes what a Tier-2 table holds for the same SQL and sources; upgrading a library does not."""
 
 
-class File(Declared):
+class File(Declared, frozen=True):
     """One file of a source, by content. The stat fields only say whether `sha256` may be trusted without reading again."""
 
     path: str
@@ -27,7 +27,7 @@ class File(Declared):
     sha256: str
 
 
-class SourceVersion(Declared):
+class SourceVersion(Declared, frozen=True):
     """The exact set of a source's files at one moment, and the schema found in them (with the declared types applied)."""
 
     source: Source
@@ -49,7 +49,7 @@ class SourceVersion(Declared):
         }  # fmt: skip
 
 
-class StoredColumn(Declared):
+class StoredColumn(Declared, frozen=True):
     """A Tier-2 column: its type in SQL, and the type it is stored as, which every Iceberg reader can represent."""
 
     name: str
@@ -57,7 +57,7 @@ class StoredColumn(Declared):
     stored: str
 
 
-class Definition(Declared):
+class Definition(Declared, frozen=True):
     """A Tier-2 table as it should be: `declared` by the author, `derived` by the split, or a `detail` captured from a source."""
 
     name: str
@@ -87,7 +87,7 @@ class Definition(Declared):
         return hashlib.sha256(msgspec.json.encode(identity, order="deterministic")).hexdigest()[:32]
 
 
-class Table(Declared):
+class Table(Declared, frozen=True):
     """A Tier-2 table as built: its definition, its slice, and the files that hold its rows."""
 
     definition: Definition
@@ -97,7 +97,7 @@ class Table(Declared):
     bytes: int
 
 
-class Reason(Declared):
+class Reason(Declared, frozen=True):
     """Why the split did what it did with one scope of one stage."""
 
     stage: str
@@ -108,7 +108,7 @@ class Reason(Declared):
     line: int
 
 
-class Compiled(Declared):
+class Compiled(Declared, frozen=True):
     """A calculation after the split: what a run executes, and over what."""
 
     name: str
@@ -124,7 +124,7 @@ class Compiled(Declared):
     reasons: tuple[Reason, ...]
 
 
-class Edition(Declared):
+class Edition(Declared, frozen=True):
     """One published state of everything a run reads."""
 
     number: int
@@ -135,4 +135,3 @@ class Edition(Declared):
     calculations: dict[str, Compiled]
     input_types: dict[str, dict[str, str]]
     """For each input with a hierarchy: the types of its level columns in the hierarchy's table."""
-

@@ -6,15 +6,18 @@ binding the SQL against the sources' real schemas.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from forebay import config
 from forebay.config import Document
 from forebay.errors import ForebayError, Problems, nearest
+from forebay.project.folder import Folder
 from forebay.project.project import (
     Calculation,
     Dimension,
@@ -27,11 +30,11 @@ from forebay.project.project import (
     Source,
     Tier2Table,
 )
+from forebay.project.values import TYPES, check_value, parameter_type
 from forebay.split import guard, script
 from forebay.split.names import tables_read
 from forebay.split.stage import Stage
 
-FILE = "forebay.yaml"
 RESERVED = {"tier2", "detail", "results", "prepare"}
 """Names of Iceberg namespaces and of the step before a run's first stage, which a calculation or stage may not take."""
 
@@ -42,34 +45,13 @@ READ_OPTIONS = {
         "delim", "header", "quote", "escape", "nullstr", "skip", "comment", "dateformat", "timestampformat", "decimal_separator",
         "encoding", "compression", "hive_partitioning", "union_by_name", "sample_size",
     },
-    "json": {"format", "records", "compression", "dateformat", "timestampformat", "maximum_object_size", "hive_partitioning", "union_by_name"},
+    "json": {
+        "format", "records", "compression", "dateformat", "timestampformat", "maximum_object_size", "hive_partitioning",
+        "union_by_name",
+    },
 }  # fmt: skip
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
-_ENUM_LIKE = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?(\[\])*")
-
-
-class Folder:
-    """A project folder as it lies on disk: the YAML document, and the hashes of all files that say what the project is."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder.resolve()
-        self.document = config.read(self.path / FILE, FILE)
-        self.files = {FILE: _sha256(self.path / FILE)}
-        for section in ("tier2", "calculations"):
-            for item in _mapping(self.document.data.get(section)).values():
-                name = item.get("sql") if isinstance(item, dict) else item
-                if isinstance(name, str) and (self.path / name).is_file():
-                    self.files[name] = _sha256(self.path / name)
-
-    @property
-    def lake(self) -> Path:
-        """The lake root: `lake:` in the YAML (absolute or relative to the folder), by default `lake`."""
-        lake = self.document.data.get("lake") or "lake"
-        return (self.path / str(lake)).resolve()
-
-    @property
-    def name(self) -> str:
-        return str(self.document.data.get("project") or "")
+_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?(\[\])*")
 
 
 def load(folder: Path) -> Project:
@@ -122,22 +104,18 @@ class _Loader:
                 self._add(path, f"`{name}` must be a lower-case SQL name: letters, digits and _")
                 continue
             if not isinstance(values, dict):
-                if section == "sources" or section == "inputs" or not isinstance(values, str):
-                    self._add(path, f"`{name}` must be a mapping")
-                    continue
-                values = {"sql": values}
-            try:
+                self._add(path, f"`{name}` must be a mapping")
+                continue
+            with self._collecting():
                 found.append(build(name, values, path))
-            except Problems as error:
-                self.problems += error.errors
-            except ForebayError as error:
-                self.problems.append(error)
         return tuple(found)
 
-    def _convert(self, path: config.Path_, values: dict[str, Any], to: type[Any], computed: Iterable[str] = (), also: Iterable[str] = ()) -> Any:
+    def _convert(
+        self, path: config.Path_, values: dict[str, Any], to: type[Any], computed: Iterable[str] = (), also: Iterable[str] = ()
+    ) -> Any:
         """`values` as the struct `to`. `computed` fields may not be written in the YAML; keys in `also` may, under other names."""
         known = (set(to.__struct_fields__) - {"name", *computed}) | set(also)
-        written = self.document.data
+        written: Any = self.document.data
         for step in path:
             written = written[step]
         if isinstance(written, dict):
@@ -201,7 +179,8 @@ class _Loader:
             raise self.document.error(path, f"input `{name}` needs `columns`")
         unique = [[keys] if isinstance(keys, str) else keys for keys in values.get("unique") or []]
         converted = {
-            **values, "name": name, "columns": columns, "unique": unique, "hierarchy": self._hierarchy(values.get("hierarchy"), (*path, "hierarchy")),
+            **values, "name": name, "columns": columns, "unique": unique,
+            "hierarchy": self._hierarchy(values.get("hierarchy"), (*path, "hierarchy")),
         }  # fmt: skip
         declared_input: Input = self._convert(path, converted, Input)
         names = [column.name for column in columns]
@@ -220,8 +199,12 @@ class _Loader:
             return None
         if not isinstance(values, dict) or not isinstance(values.get("dimensions"), dict) or not values["dimensions"]:
             advice = "e.g. `dimensions: {product: [department, category, product_id]}`"
-            raise self.document.error(path, "a hierarchy needs a `table` and `dimensions`, each with its levels from coarse to fine", advice)
-        dimensions = [Dimension(name, tuple([levels] if isinstance(levels, str) else levels)) for name, levels in values["dimensions"].items()]
+            raise self.document.error(
+                path, "a hierarchy needs a `table` and `dimensions`, each with its levels from coarse to fine", advice
+            )
+        dimensions = [
+            Dimension(name, tuple([levels] if isinstance(levels, str) else levels)) for name, levels in values["dimensions"].items()
+        ]
         if not all(dimension.levels for dimension in dimensions):
             raise self.document.error((*path, "dimensions"), "each dimension needs at least one level")
         built: Hierarchy = self._convert(path, {**values, "dimensions": dimensions}, Hierarchy)
@@ -242,14 +225,22 @@ class _Loader:
                 continue
             item = {**item, "name": parameter, "type": str(item["type"]).upper()}
             item.setdefault("required", "default" not in item)
-            parameters.append(self._convert(at, item, Parameter))
-            self._types(at, {parameter: str(item["type"])})
-        stages = script.read_script(text, file)
+            built: Parameter = self._convert(at, item, Parameter)
+            parameters.append(built)
+            self._parameter(built, at)
+        # The engine's names ignore case; ours are also names of files and of Iceberg tables.
+        stages = tuple(msgspec.structs.replace(stage, name=stage.name.lower()) for stage in script.read_script(text, file))
         names = [stage.name for stage in stages]
         reads = {stage.name: tables_read(stage.sql) for stage in stages}
+        tables = {name for section in ("sources", "tier2", "inputs") for name in _mapping(self.document.data.get(section))}
         for stage in stages:
-            if stage.name in RESERVED:
-                raise ForebayError("sql.reserved", f"`{stage.name}` is a reserved name", where=f"{file}:{stage.line}", advice="Name the stage otherwise")
+            where, advice = f"{file}:{stage.line}", "Name the stage otherwise"
+            if stage.name in RESERVED or stage.name in tables:
+                what = "is a reserved name" if stage.name in RESERVED else "is the name of a source, Tier-2 table or input"
+                raise ForebayError("sql.stage_name", f"`{stage.name}` {what}", where=where, advice=advice)
+            if not re.fullmatch(r"[a-z_][a-z0-9_]*", stage.name):
+                what = f"stage `{stage.name}` must be named by letters, digits and _"
+                raise ForebayError("sql.stage_name", what, where=where, advice=advice)
         outputs = values.get("outputs") or [n for n in names if not any(n.lower() in tables for tables in reads.values())]
         converted = {
             **{key: value for key, value in values.items() if key != "sql"},
@@ -262,6 +253,21 @@ class _Loader:
                 self._add((*path, "outputs"), f"`{output}` is no stage of {file}", nearest(output, names))
         return calculation
 
+    def _parameter(self, parameter: Parameter, path: config.Path_) -> None:
+        """Its type is one that values can be checked against, and its own default and bounds are values of it."""
+        if parameter_type(parameter.type) is None:
+            self._add((*path, "type"), f"a parameter cannot be of type {parameter.type}", f"Known: {TYPES}")
+            return
+        unbounded = msgspec.structs.replace(parameter, min=None, max=None, allowed=())
+        for key in ("min", "max", "allowed", "default"):
+            written = getattr(parameter, key)
+            for value in written if isinstance(written, tuple) else (written,):
+                if value is not None:
+                    try:
+                        check_value(parameter if key == "default" else unbounded, value)
+                    except ForebayError as error:
+                        self._add((*path, key), f"`{key}`: {error.what}", error.advice)
+
     def _limits(self) -> Limits:
         values = _mapping(self.document.data.get("limits"))
         converted: dict[str, Any] = {}
@@ -270,14 +276,10 @@ class _Loader:
                 converted[key] = config.duration(value) if key == "deadline" else config.size(value) if key != "threads" else value
             except ValueError as error:
                 self._add(("limits", key), str(error))
-        try:
-            limits: Limits = self._convert(("limits",) if values else (), converted, Limits) if values else Limits()
-        except Problems as error:
-            self.problems += error.errors
-            return Limits()
-        except ForebayError as error:
-            self.problems.append(error)
-            return Limits()
+        limits = Limits()
+        if values:
+            with self._collecting():
+                limits = self._convert(("limits",), converted, Limits)
         if limits.threads < 1:
             self._add(("limits", "threads"), "`threads` must be at least 1")
         return limits
@@ -298,33 +300,39 @@ class _Loader:
         # Names declared but broken count as known: their own problem is already reported.
         known = [name for section in ("sources", "tier2") for name in _mapping(self.document.data.get(section))]
         for table in tier2:
-            stage = Stage(table.name, table.sql, table.line)
-            others = [name for name in known if name != table.name]
-            self._guard(lambda s=stage, o=others, t=table: guard.check(s, t.file, o, (), frozen_time=False))  # type: ignore[misc]
-        with_inputs = [*known, *_mapping(self.document.data.get("inputs"))]
+            with self._collecting():
+                others = [name for name in known if name != table.name]
+                guard.check(Stage(table.name, table.sql, table.line), table.file, others, (), frozen_time=False)
         for calculation in calculations:
             parameters = [parameter.name for parameter in calculation.parameters]
-            visible = list(with_inputs)
+            visible = [*known, *_mapping(self.document.data.get("inputs"))]
             for stage in calculation.stages:
-                self._guard(lambda s=stage, v=tuple(visible), c=calculation: guard.check(s, c.file, v, parameters))  # type: ignore[misc]
+                with self._collecting():
+                    guard.check(stage, calculation.file, visible, parameters)
                 visible.append(stage.name)
-        tables = {table.name for table in tier2}
+        self._references(inputs, {table.name for table in tier2})
+
+    def _references(self, inputs: tuple[Input, ...], tables: set[str]) -> None:
+        """Inputs are checked against declared Tier-2 tables, which the edition pins, and nothing else."""
         for declared in inputs:
             for column in declared.columns:
-                if column.references is not None:
-                    table_name = column.references.partition(".")[0]
-                    path = ("inputs", declared.name, "columns", column.name, "references")
-                    if column.references.count(".") != 1:
-                        self._add(path, f"`{column.references}` must be table.column of a declared Tier-2 table")
-                    elif table_name not in tables:
-                        self._add(path, f"`{table_name}` is no declared Tier-2 table", nearest(table_name, tables))
+                if column.references is None:
+                    continue
+                path = ("inputs", declared.name, "columns", column.name, "references")
+                table, dot, name = column.references.partition(".")
+                if not dot or "." in name:
+                    self._add(path, f"`{column.references}` must be table.column of a declared Tier-2 table")
+                elif table not in tables:
+                    self._add(path, f"`{table}` is no declared Tier-2 table", nearest(table, tables))
             if declared.hierarchy and declared.hierarchy.table not in tables:
-                path = ("inputs", declared.name, "hierarchy", "table")
-                self._add(path, f"`{declared.hierarchy.table}` is no declared Tier-2 table", nearest(declared.hierarchy.table, tables))
+                at = ("inputs", declared.name, "hierarchy", "table")
+                self._add(at, f"`{declared.hierarchy.table}` is no declared Tier-2 table", nearest(declared.hierarchy.table, tables))
 
-    def _guard(self, check: Callable[[], None]) -> None:
+    @contextmanager
+    def _collecting(self) -> Iterator[None]:
+        """Problems found inside are kept, and the loader goes on."""
         try:
-            check()
+            yield
         except Problems as error:
             self.problems += error.errors
         except ForebayError as error:
@@ -333,7 +341,7 @@ class _Loader:
     def _types(self, path: config.Path_, types: dict[str, str]) -> None:
         """A type is written into SQL, so only its form is let through; whether DuckDB knows it is found by binding."""
         for name, text in types.items():
-            if not _ENUM_LIKE.fullmatch(text):
+            if not _TYPE.fullmatch(text):
                 self._add(path, f"`{text}` is no type for `{name}`", "e.g. bigint, decimal(12,2), varchar, date, timestamp, boolean")
 
     def _pattern(self, path: config.Path_, pattern: str) -> None:
@@ -343,14 +351,9 @@ class _Loader:
             self._add(path, f"`{pattern}` is no regular expression: {error}")
 
 
-
 def _format(path: str) -> str | None:
     return _FORMATS.get(Path(path.removesuffix(".gz").removesuffix(".zst")).suffix.lower())
 
 
 def _mapping(values: Any) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -23,14 +23,14 @@ class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of everything declared: immutable, comparable, and strict about its fields."""
 
 
-class Column(Declared):
+class Column(Declared, frozen=True):
     """A column as DuckDB names and types it, e.g. ("sales_value", "DECIMAL(12,2)")."""
 
     name: str
     type: str
 
 
-class Source(Declared):
+class Source(Declared, frozen=True):
     """A slow-changing table in files that others write."""
 
     name: str
@@ -46,7 +46,7 @@ class Source(Declared):
     """Runs may read the source's own files instead of a captured copy: its owner promises never to change them in place."""
 
 
-class Tier2Table(Declared):
+class Tier2Table(Declared, frozen=True):
     """A declared Tier-2 table: one SELECT over sources and other declared Tier-2 tables."""
 
     name: str
@@ -61,7 +61,7 @@ class Tier2Table(Declared):
     sort_by: tuple[str, ...] = ()
 
 
-class InputColumn(Declared):
+class InputColumn(Declared, frozen=True):
     """One column of an input, how it is cleansed, and the rules that a row must meet."""
 
     name: str
@@ -83,14 +83,14 @@ class InputColumn(Declared):
     description: str = ""
 
 
-class Dimension(Declared):
+class Dimension(Declared, frozen=True):
     """One axis of a hierarchy: its level columns from coarse to fine, named alike in the input and in the table."""
 
     name: str
     levels: tuple[str, ...]
 
 
-class Hierarchy(Declared):
+class Hierarchy(Declared, frozen=True):
     """How rows given at any level become granular rows.
 
     `table` has one row per granular cell and holds every level column of every dimension. A row of the input matches the cells
@@ -114,7 +114,7 @@ class Hierarchy(Declared):
         return tuple(dimension.levels[-1] for dimension in self.dimensions)
 
 
-class Input(Declared):
+class Input(Declared, frozen=True):
     """The schema and rules of what a user uploads."""
 
     name: str
@@ -140,7 +140,7 @@ class Input(Declared):
         return grain + rest
 
 
-class Parameter(Declared):
+class Parameter(Declared, frozen=True):
     """A typed value that a run may set: `$name` in the calculation's SQL."""
 
     name: str
@@ -153,7 +153,7 @@ class Parameter(Declared):
     description: str = ""
 
 
-class Calculation(Declared):
+class Calculation(Declared, frozen=True):
     """The business logic: stages over sources, Tier-2 tables and inputs, with parameters."""
 
     name: str
@@ -167,7 +167,7 @@ class Calculation(Declared):
     description: str = ""
 
 
-class Limits(Declared):
+class Limits(Declared, frozen=True):
     """What one run or one build may take from the machine. Sizes in bytes, times in seconds."""
 
     memory: int = 4 << 30
@@ -178,7 +178,7 @@ class Limits(Declared):
     refresh_temp_disk: int = 64 << 30
 
 
-class Project(Declared):
+class Project(Declared, frozen=True):
     """A project folder, whole and checked for form (not yet bound against the sources' real schemas)."""
 
     name: str

@@ -20,8 +20,8 @@ from forebay.project.edition import Compiled, Definition, Edition, File, Reason,
 from forebay.project.project import Calculation, Column, Project, Source, Tier2Table
 from forebay.split import parameters
 from forebay.split.names import canonical, tables_read
-from forebay.split.stage import Stage
 from forebay.split.split import Split, split
+from forebay.split.stage import Stage
 
 Schemas = dict[str, dict[str, str]]
 
@@ -58,7 +58,11 @@ def _same_reading(before: SourceVersion, source: Source, files: tuple[File, ...]
         return [(file.path, file.sha256) for file in listed]
 
     was = before.source
-    return content(before.files) == content(files) and (was.format, was.options, was.columns) == (source.format, source.options, source.columns)
+    return content(before.files) == content(files) and (was.format, was.options, was.columns) == (
+        source.format,
+        source.options,
+        source.columns,
+    )
 
 
 def _resolve(connection: duckdb.Connection, source: Source, files: tuple[File, ...]) -> SourceVersion:
@@ -81,13 +85,12 @@ def _resolve(connection: duckdb.Connection, source: Source, files: tuple[File, .
             )  # fmt: skip
         if source.format == "parquet":
             # The footers say it; reading the list also finds every file that is not Parquet.
-            listed = "[" + ", ".join(duckdb.literal(path) for path in paths) + "]"
-            counted = connection.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({listed})").fetchone()
+            rows = duckdb.parquet_rows(connection, paths)
         else:
-            counted = connection.execute(f"SELECT count(*) FROM ({select})").fetchone()
+            rows = connection.execute(f"SELECT count(*) FROM ({select})").fetchall()[0][0]
     except duckdb.Error as error:
         raise source_error(source.name, error, paths) from None
-    return SourceVersion(source, files, tuple(Column(name, type_) for name, type_ in columns.items()), int(counted[0] if counted else 0))
+    return SourceVersion(source, files, tuple(Column(name, type_) for name, type_ in columns.items()), rows)
 
 
 def source_error(name: str, error: duckdb.Error, paths: Sequence[str]) -> ForebayError:
@@ -105,7 +108,8 @@ def bind(project: Project, versions: Mapping[str, SourceVersion]) -> Bound:
     """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
     binder = _Binder(project, versions)
     try:
-        return binder.bound()
+        with duckdb.without_pandas():
+            return binder.bound()
     finally:
         binder.connection.close()
 
@@ -181,7 +185,8 @@ class _Binder:
                 for name in names:
                     if name is not None and name not in columns:
                         raise ForebayError(
-                            "tier2.unknown_column", f"`{place}` of Tier-2 table `{table.name}` names `{name}`, which its SELECT does not give",
+                            "tier2.unknown_column",
+                            f"`{place}` of Tier-2 table `{table.name}` names `{name}`, which its SELECT does not give",
                             where=table.file, advice=nearest(name, columns),
                         )  # fmt: skip
             stored = _stored(columns)
@@ -213,7 +218,9 @@ class _Binder:
                 if column.references:
                     table, _, name = column.references.partition(".")
                     if table in self.schemas and name not in self.schemas[table]:
-                        self._problem("input.unknown_column", f"`{table}` has no column `{name}`", where, nearest(name, self.schemas[table]))
+                        self._problem(
+                            "input.unknown_column", f"`{table}` has no column `{name}`", where, nearest(name, self.schemas[table])
+                        )
             types: dict[str, str] = {}
             if declared.hierarchy and declared.hierarchy.table in self.schemas:
                 table_columns = self.schemas[declared.hierarchy.table]
@@ -248,15 +255,26 @@ class _Binder:
             }
         finally:
             self.connection.execute("ROLLBACK")
+        for name in calculation.outputs:
+            unfit = next((column for column, type_ in stage_types[name].items() if duckdb.stored_type(type_) is None), None)
+            if unfit is not None:
+                line = next(stage.line for stage in calculation.stages if stage.name == name)
+                raise ForebayError(
+                    "sql.result_type", f"column `{unfit}` of output `{name}` is {stage_types[name][unfit]}, which result files cannot hold",
+                    where=f"{calculation.file}:{line}", advice="Cast it to another type in the stage",
+                )  # fmt: skip
         outputs = {name: tuple(Column(*column) for column in stage_types[name].items()) for name in calculation.outputs}
         inputs = {name: self.schemas[name] for name in calculation.inputs}
         static = {name: columns for name, columns in self.schemas.items() if name not in {i.name for i in self.project.inputs}}
         keep: frozenset[str] = frozenset()
+        prune = True
         while True:
             made = split(
                 calculation.stages, static, inputs, types, outputs=calculation.outputs, tables=frozenset(self.full_names),
                 stage_types=stage_types, keep=keep,
             )  # fmt: skip
+            if not prune:
+                made = msgspec.structs.replace(made, reads=dict.fromkeys(made.reads))
             self.connection.execute("BEGIN")
             try:
                 found = self._derived(calculation, made, stage_types, types)
@@ -264,7 +282,13 @@ class _Binder:
                 self.connection.execute("ROLLBACK")
             if not isinstance(found, str):
                 return outputs, made, found
-            keep |= {found}
+            if found not in keep:
+                keep |= {found}
+            elif prune:
+                # The stage is the author's own, so it is the columns captured for it that it cannot do with.
+                prune = False
+            else:
+                raise ForebayError("split.failed", f"stage `{found}` binds in the script, but not by itself", where=calculation.file)
 
     def _derived(self, calculation: Calculation, made: Split, stage_types: Schemas, types: dict[str, str]) -> list[Definition] | str:
         """The Tier-2 tables of a split, once they and the residual are seen to bind alike; else the stage to leave whole."""
@@ -305,23 +329,24 @@ class _Binder:
             for source, columns in made.reads.items():
                 wanted.setdefault(source, set()).update(columns if columns is not None else self.schemas[source])
         details = []
-        for source in self.project.sources:
-            if source.name not in wanted or source.immutable:
+        for declared in self.project.sources:
+            if declared.name not in wanted or declared.immutable:
                 continue
-            columns = {name: type_ for name, type_ in self.schemas[source.name].items() if name in wanted[source.name]}
-            stored = _stored(columns)
+            name = declared.name
+            kept = {column: type_ for column, type_ in self.schemas[name].items() if column in wanted[name]}
+            stored = _stored(kept)
             if isinstance(stored, str):
                 raise ForebayError(
-                    "source.type", f"column `{stored}` of source `{source.name}` is {columns[stored]}, which Iceberg cannot hold",
-                    where="forebay.yaml", advice=f"Give it another type under `sources.{source.name}.columns`, or do not read it in a run",
+                    "source.type", f"column `{stored}` of source `{name}` is {kept[stored]}, which Iceberg cannot hold",
+                    where="forebay.yaml", advice=f"Give it another type under `sources.{name}.columns`, or do not read it in a run",
                 )  # fmt: skip
-            sql = f"SELECT {', '.join(duckdb.quoted(name) for name in columns)} FROM {duckdb.quoted(source.name)}"
+            sql = f"SELECT {', '.join(duckdb.quoted(column) for column in kept)} FROM {duckdb.quoted(name)}"
             details.append(
                 Definition(
-                    name=f"detail.{source.name}", relation=source.name, kind="detail", sql=sql, reads=(source.name,), columns=stored,
-                    canonical=sql, file="forebay.yaml",
-                )  # fmt: skip
-            )
+                    name=f"detail.{name}", relation=name, kind="detail", sql=sql, reads=(name,), columns=stored, canonical=sql,
+                    file="forebay.yaml",
+                )
+            )  # fmt: skip
         return details
 
     def _compiled(self, calculation: Calculation, outputs: dict[str, tuple[Column, ...]], made: Split, captured: set[str]) -> Compiled:
@@ -351,7 +376,7 @@ class _Binder:
     def _bind(self, stage: Stage, file: str, sql: str, types: Mapping[str, str] | None = None) -> dict[str, str]:
         """Create `stage` empty; its columns and types. Raises ForebayError at file:line:column of the author's text."""
         head = f"CREATE TABLE {duckdb.quoted(stage.name)} AS (\n"
-        values = {name: None for name in parameters.used(stage.sql)} if types is not None else None
+        values = dict.fromkeys(parameters.used(stage.sql)) if types is not None else None
         try:
             self.connection.execute(f"{head}{sql}\n) WITH NO DATA", values or None)
         except duckdb.Error as error:

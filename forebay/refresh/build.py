@@ -17,6 +17,7 @@ from forebay.project.identity import same
 from forebay.project.project import Limits
 from forebay.refresh import bind
 from forebay.refresh.plan import Planned
+from forebay.split.stage import Stage
 
 ROW_GROUP = 122_880
 
@@ -41,6 +42,7 @@ def existing(lake: Lake, table: str, fingerprint: str) -> Slice | None:
 
 
 def as_table(lake: Lake, definition: Definition, fingerprint: str, built: Slice) -> Table:
+    """A finished slice as the edition's document holds it."""
     folder = lake.slice(definition.name, fingerprint)
     return Table(definition, fingerprint, tuple(str(folder / name) for name in built.files), built.rows, built.bytes)
 
@@ -71,7 +73,7 @@ def build(
         finally:
             connection.close()
         for name in definition.reads:
-            _unchanged(versions[name] if name in versions else None)
+            _unchanged(versions.get(name))
         shutil.rmtree(folder / "temp", ignore_errors=True)
         files = tuple(str(path.relative_to(folder)) for path in written)
         built = Slice(files, rows, size, planned.rows_in, round(time.monotonic() - started, 3))
@@ -116,11 +118,11 @@ def _write(
     layout = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}" + (f", FIELD_IDS {{{ids}}}" if flat else "")
     one = folder / "part.parquet"
     if definition.partition_by is None:
-        duckdb.execute(connection, f"COPY ({select}) TO {duckdb.literal(str(one))} ({layout})", progress=progress)
+        _copy(connection, definition, f"COPY ({select}) TO {duckdb.literal(str(one))} ({layout})", progress)
         return [one]
     partition = f"PARTITION_BY ({duckdb.quoted(definition.partition_by)}), WRITE_PARTITION_COLUMNS true"
     parts = folder / "parts"
-    duckdb.execute(connection, f"COPY ({select}) TO {duckdb.literal(str(parts))} ({layout}, {partition})", progress=progress)
+    _copy(connection, definition, f"COPY ({select}) TO {duckdb.literal(str(parts))} ({layout}, {partition})", progress)
     written = sorted(parts.rglob("*.parquet"))
     if not written:
         # No row, no partition; an empty table still has columns, which readers need a file to see.
@@ -129,17 +131,29 @@ def _write(
     return written
 
 
+def _copy(connection: duckdb.Connection, definition: Definition, statement: str, progress: Callable[[float], None]) -> None:
+    try:
+        duckdb.execute(connection, statement, progress=progress)
+    except duckdb.Error as error:
+        _, position = duckdb.message(error)
+        start = statement.find(definition.sql)
+        if position is not None and start <= position <= start + len(definition.sql):
+            stage = Stage(definition.relation, definition.sql, definition.line)
+            error.add_note(stage.place(definition.file, definition.sql, position - start))
+        raise
+
+
 def _totals(connection: duckdb.Connection, written: list[Path]) -> tuple[int, int]:
-    listed = "[" + ", ".join(duckdb.literal(str(path)) for path in written) + "]"
-    found = connection.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({listed})").fetchone()
-    return int(found[0] if found else 0), sum(path.stat().st_size for path in written)
+    return duckdb.parquet_rows(connection, [str(path) for path in written]), sum(path.stat().st_size for path in written)
 
 
 def check_key(version: SourceVersion, lake: Lake, limits: Limits) -> None:
     """A source's declared key is a promise that joins rely on; a broken one would multiply rows silently."""
     name = version.source.name
     folder = lake.writable(lake.slices / "keys" / name)
-    connection = duckdb.connect(memory=limits.refresh_memory, temp_directory=folder, temp_disk=limits.refresh_temp_disk, threads=limits.threads)
+    connection = duckdb.connect(
+        memory=limits.refresh_memory, temp_directory=folder, temp_disk=limits.refresh_temp_disk, threads=limits.threads
+    )
     try:
         repeated = _repeated(connection, version.source.key, f"({reading(name, {name: version}, {})})")
     except duckdb.Error as error:
@@ -167,7 +181,9 @@ def _one_row_per_key(connection: duckdb.Connection, definition: Definition, writ
 def _repeated(connection: duckdb.Connection, key: tuple[str, ...], relation: str) -> str:
     """The first key that occurs more than once, in words; empty if none does."""
     columns = ", ".join(duckdb.quoted(name) for name in key)
-    found = connection.execute(f"SELECT {columns}, count(*) FROM {relation} GROUP BY {columns} HAVING count(*) > 1 ORDER BY ALL LIMIT 1").fetchone()
+    found = connection.execute(
+        f"SELECT {columns}, count(*) FROM {relation} GROUP BY {columns} HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
+    ).fetchone()
     if not found:
         return ""
     values = ", ".join(f"{name} = {value}" for name, value in zip(key, found, strict=False))
@@ -190,12 +206,14 @@ def _explain(error: duckdb.Error, definition: Definition, versions: Mapping[str,
         advice = named.advice.replace("limits.memory", "limits.refresh_memory").replace("limits.temp_disk", "limits.refresh_temp_disk")
         return ForebayError(named.code, named.what, where=where, advice=advice)
     text, _ = duckdb.message(error)
+    place = next(iter(getattr(error, "__notes__", [])), f"{definition.file}:{definition.line}")
     for name in definition.reads:
         paths = [file.path for file in versions[name].files] if name in versions else []
         if any(path in text for path in paths):
             found = bind.source_error(name, error, paths)
             return ForebayError(found.code, f"table `{definition.name}`: {found.what}", where=found.where, advice=found.advice)
-    return ForebayError("refresh.failed", f"table `{definition.name}`: {text}", where=where, advice="Mend the SQL or the data, then refresh again")
+    where = f"{place}, table `{definition.name}`"
+    return ForebayError("refresh.failed", text, where=where, advice="Mend the SQL or the data, then refresh again")
 
 
 def _triples(columns: tuple[StoredColumn, ...]) -> list[tuple[str, str, str]]:

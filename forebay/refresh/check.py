@@ -10,7 +10,7 @@ import msgspec
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake, open_lake
 from forebay.project.edition import Edition, SourceVersion
-from forebay.project.load import Folder
+from forebay.project.folder import Folder
 from forebay.project.project import Project
 from forebay.refresh.plan import Plan
 from forebay.refresh.refresh import current_edition, prospect

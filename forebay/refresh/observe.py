@@ -25,14 +25,17 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
     """Absolute paths of the source's files, sorted. Raises ForebayError if a path matches nothing."""
     found: set[str] = set()
     for pattern in source.path:
-        target = pattern if os.path.isabs(pattern) else str(folder / pattern)
-        if Path(target).is_dir():
-            inside = Path(target).rglob("*")
-            matches = [str(p) for p in inside if p.name.endswith(_SUFFIXES[source.format]) and not p.name.startswith((".", "_")) and p.is_file()]
-        elif Path(target).is_file():
-            matches = [target]
+        target = pattern if Path(pattern).is_absolute() else glob.escape(str(folder)) + "/" + pattern
+        plain = folder / pattern
+        if plain.is_dir():
+            inside = plain.rglob("*")
+            matches = [
+                str(p) for p in inside if p.name.endswith(_SUFFIXES[source.format]) and not p.name.startswith((".", "_")) and p.is_file()
+            ]
+        elif plain.is_file():
+            matches = [str(plain)]
         else:
-            matches = [match for match in glob.glob(target, recursive=True) if Path(match).is_file()]
+            matches = [match for match in glob.glob(target, recursive=True) if Path(match).is_file()]  # noqa: PTH207  # Path.glob takes no absolute pattern
         if not matches:
             raise ForebayError(
                 "source.missing", f"source `{source.name}`: no file matches {pattern}", where=str(folder),
@@ -65,7 +68,9 @@ def _identify(path: str, known: KnownFile | None, hashing: Callable[[str, int], 
     except OSError as error:
         raise ForebayError("source.unreadable", str(error), where=path) from None
     if stat_key(_stat(path)) != stat_key(stat):
-        raise ForebayError("source.changing", "the file was written to while it was read", where=path, advice="Call again when it is complete")
+        raise ForebayError(
+            "source.changing", "the file was written to while it was read", where=path, advice="Call again when it is complete"
+        )
     return _file(path, stat, sha256), [KnownFile(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, sha256, started)]
 
 
@@ -79,7 +84,9 @@ def _stat(path: str) -> os.stat_result:
     try:
         return Path(path).stat()
     except OSError as error:
-        raise ForebayError("source.missing", str(error.strerror), where=path, advice="The file went away while the sources were listed") from None
+        raise ForebayError(
+            "source.missing", str(error.strerror), where=path, advice="The file went away while the sources were listed"
+        ) from None
 
 
 def _file(path: str, stat: os.stat_result, sha256: str) -> File:

@@ -75,7 +75,7 @@ def plan(
     """`definitions` in build order. `exists(table, fingerprint)` says whether a slice is there."""
     changes = {name: _change(name, current, previous) for name, current in versions.items()}
     identities: dict[str, object] = {name: current.identity() for name, current in versions.items()}
-    tables = []
+    tables: list[Planned] = []
     for definition in definitions:
         fingerprint = definition.fingerprint(identities)
         identities[definition.name] = fingerprint
@@ -117,7 +117,9 @@ def _change(name: str, current: SourceVersion, previous: Edition | None) -> Sour
     )
 
 
-def _why(definition: Definition, fingerprint: str, before: Table | None, changes: Mapping[str, SourceChange], earlier: Sequence[Planned]) -> str:
+def _why(
+    definition: Definition, fingerprint: str, before: Table | None, changes: Mapping[str, SourceChange], earlier: Sequence[Planned]
+) -> str:
     if before is None:
         return "new table"
     if before.fingerprint == fingerprint:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +19,7 @@ import msgspec
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
 from forebay.project.edition import Edition, File, SourceVersion, Table
-from forebay.project.load import Folder, load
+from forebay.project.folder import Folder
 from forebay.project.project import Project
 from forebay.refresh import observe
 from forebay.refresh.plan import Plan, Planned, plan
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
 class Listener(Protocol):
     """Hears how a refresh goes on."""
 
-    def hashing(self, path: str, size: int) -> None:
-        """A file of `size` bytes must be read to know its content."""
-
-    def planned(self, plan: Plan) -> None:
-        """What is about to be done."""
-
     def building(self, table: Planned, percent: float) -> None:
         """How far the build of one table is, 0–100."""
 
@@ -45,6 +40,10 @@ class Listener(Protocol):
 
     def failed(self, table: Planned, error: ForebayError) -> None:
         """One table could not be built."""
+
+
+Watching = Callable[[Plan], AbstractContextManager[Listener]]
+"""Called with the plan before it is carried out; gives what hears of it."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -88,6 +87,7 @@ def unchanged(folder: Folder, store: Store, current: Edition | None) -> bool:
 def prospect(folder: Folder, lake: Lake, store: Store, current: Edition | None, hashing: Callable[[str, int], None]) -> Prospect:
     """Read the project, observe its sources, bind and plan. Changes nothing but the memory of file hashes."""
     # Only needed when something has changed, and slow to import.
+    from forebay.project.load import load  # noqa: PLC0415
     from forebay.refresh import bind, build  # noqa: PLC0415
 
     project = load(folder.path)
@@ -122,8 +122,11 @@ def current_edition(store: Store) -> tuple[Edition | None, bool]:
     return msgspec.json.decode(document, type=Edition), in_lake
 
 
-def refresh(path: Path, listener: Listener) -> Outcome:
-    """Bring the project in folder `path` up to date. Raises Problems if tables failed; what was built is kept for the next call."""
+def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] = lambda path, size: None) -> Outcome:
+    """Bring the project in folder `path` up to date. Raises Problems if tables failed; what was built is kept for the next call.
+
+    `hashing` hears of each file that must be read to know its content, and its size in bytes.
+    """
     started = time.monotonic()
     folder = Folder(path)
     lake = open_lake(folder.lake, folder.name, create=True)
@@ -135,9 +138,9 @@ def refresh(path: Path, listener: Listener) -> Outcome:
         if current is not None and unchanged(folder, store, current):
             return Outcome(current.number, False, 0, time.monotonic() - started)
         lake.sweep()
-        work = prospect(folder, lake, store, current, listener.hashing)
-        listener.planned(work.plan)
-        tables = _build(work, lake, listener)
+        work = prospect(folder, lake, store, current, hashing)
+        with watching(work.plan) as listener:
+            tables = _build(work, lake, listener)
         if current is not None and not work.plan.publishes:
             # Files were touched or renamed, but hold what they held.
             return Outcome(current.number, False, 0, time.monotonic() - started)
@@ -207,4 +210,3 @@ def _show(edition: Edition, lake: Lake, store: Store) -> None:
     for name, table in edition.tables.items():
         catalog.show(name, table.fingerprint, edition.number)
     store.shown_in_lake(edition.number)
-

@@ -46,7 +46,8 @@ def main(run: str, number: int) -> None:
     spec = protocol.read(Path(run) / "spec.json", RunSpec)
     if spec is None:
         sys.exit("there is no spec.json")
-    _Attempt(spec, folder).execute()
+    with duckdb.without_pandas():
+        _Attempt(spec, folder).execute()
 
 
 def _die_with_parent() -> None:
@@ -131,7 +132,9 @@ class _Attempt:
         self.connection.execute(f"SET allowed_directories = [{duckdb.literal(str(self.folder))}]")
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
-        found = self.connection.execute("SELECT current_setting('enable_external_access'), current_setting('lock_configuration')").fetchone()
+        found = self.connection.execute(
+            "SELECT current_setting('enable_external_access'), current_setting('lock_configuration')"
+        ).fetchone()
         if found != (False, True):
             raise ForebayError("run.not_locked", f"the engine did not lock itself down: {found}")
 
@@ -147,7 +150,13 @@ class _Attempt:
             read_input(self.connection, declared, Path(upload.file), raw, scratch=self.folder / "temp")
         try:
             prepared = prepare(
-                self.connection, declared, raw, upload.hierarchy_types, accept_valid=self.spec.accept_valid, report=report, rejected=rejected
+                self.connection,
+                declared,
+                raw,
+                upload.hierarchy_types,
+                accept_valid=self.spec.accept_valid,
+                report=report,
+                rejected=rejected,
             )
         except ForebayError as error:
             raise ForebayError(error.code, error.what, where=error.where or f"input `{declared.name}`", advice=error.advice) from None
@@ -181,15 +190,8 @@ class _Attempt:
         """An output as Parquet and CSV, in a folder that gets its real name only when all of them are there."""
         results = self.folder / ".results"
         results.mkdir(exist_ok=True)
-        columns = []
-        for column in self.spec.outputs[name]:
-            stored = duckdb.stored_type(column.type)
-            if stored is None:
-                raise ForebayError(
-                    "run.result_type", f"column `{column.name}` of output `{name}` is {column.type}, which Parquet readers cannot hold",
-                    where=f"stage `{name}`", advice="Cast it to another type in the stage",
-                )  # fmt: skip
-            columns.append((column.name, column.type, stored))
+        # Binding has refused outputs of types that cannot be stored.
+        columns = [(column.name, column.type, str(duckdb.stored_type(column.type))) for column in self.spec.outputs[name]]
         self._copy(duckdb.storable(columns, duckdb.quoted(name)), results / f"{name}.parquet")
         target = duckdb.literal(str(results / f"{name}.csv"))
         self.connection.execute(f"COPY (SELECT * FROM {duckdb.quoted(name)}) TO {target} (FORMAT csv, HEADER)")

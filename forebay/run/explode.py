@@ -1,20 +1,18 @@
 """Rows given at any level of a hierarchy become granular rows.
 
 A file of user rules may say "department GROCERY" in one row and "product 42 in store 7" in the next. Which rule holds in a
-granular cell is decided here, without ever materialising all (rule, cell) pairs: rows that fill in the same level columns with
+granular cell is decided here without ever materialising all (rule, cell) pairs: rules that fill in the same level columns with
 the same values are first reduced to their best one, so that a cell meets at most one candidate per set of filled columns
-(a *pattern*), and the cells are then probed against one small hash table per pattern. The work is bounded by
-cells x patterns, whatever the rules.
+(a *pattern*), and the cells are then probed against one hash table per pattern. The work is bounded by cells x patterns,
+whatever the rules.
 
 Candidates are compared as one integer: `rank * 2^32 + row`, where rank is dense over (specificity, latest). The greatest
-`rank, row` and the greatest `rank, -row` name the same row unless two rows are equally good, which is how ties show.
+(rank, row) and the greatest (rank, -row) name the same row unless two rows are equally good, which is how ties show.
 
-It does not read the user's file and does not judge single cells of it: that is `read_input` and `prepare`.
+This does not read the user's file and does not judge single cells of it: that is `read_input` and `prepare`.
 """
 
 from __future__ import annotations
-
-from itertools import count
 
 import duckdb
 import msgspec
@@ -22,12 +20,12 @@ import msgspec
 from forebay.errors import ForebayError
 from forebay.project.project import Hierarchy, Input
 
-_ROWS = 2**32 - 1
+_ROW = 2**32 - 1
 """Row numbers are below 2^32, ranks below 2^31: both fit in one BIGINT."""
 
 
 def identifier(name: str) -> str:
-    """A name as SQL spells it. The only way names get into the SQL of this room."""
+    """A name as SQL spells it. The only way names get into the SQL of inputs."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -50,11 +48,10 @@ def comparable(expression: str, source: str, target: str) -> str:
     if source == target:
         return expression
     cast = f"TRY_CAST({expression} AS {target})"
-    if source == "VARCHAR":
-        exact = f"TRY_CAST({cast} AS DOUBLE) = TRY_CAST({expression} AS DOUBLE)" if _is_number(target) else ""
-    else:
-        exact = f"TRY_CAST({cast} AS {source}) = {expression}"
-    return f"CASE WHEN {exact} THEN {cast} END" if exact else cast
+    number = target != "INTERVAL" and any(word in target for word in ("INT", "DECIMAL", "DOUBLE", "FLOAT"))
+    if source != "VARCHAR":
+        return f"CASE WHEN TRY_CAST({cast} AS {source}) = {expression} THEN {cast} END"
+    return f"CASE WHEN TRY_CAST({cast} AS DOUBLE) = TRY_CAST({expression} AS DOUBLE) THEN {cast} END" if number else cast
 
 
 class _Pattern(msgspec.Struct, frozen=True):
@@ -62,168 +59,157 @@ class _Pattern(msgspec.Struct, frozen=True):
 
     mask: int
     filled: tuple[str, ...]
+    place: int
+    """How specific it is among the patterns there are, from 0."""
     table: str
 
-
-class _Rules(msgspec.Struct, frozen=True):
-    """Accepted rows seen as rules: `source` is a SELECT of `_row`, `_mask` and the levels, cast to compare with the cells."""
-
-    source: str
-    patterns: tuple[_Pattern, ...]
+    @property
+    def candidate(self) -> str:
+        return f"_candidate{self.mask}"
 
 
 def resolve(connection: duckdb.DuckDBPyConnection, declared: Input, accepted: str, into: str, *, cells: str = "") -> None:
     """Find the winning row of every cell. Leaves three temporary tables:
 
     - `into`: the grain and `_row`, one row per cell that any rule matches; of tied rules the one with the greatest `_row`;
-    - `into`__tied: `_row`, the row `_other` it ties with, and the grain of one example cell, for every rule that ties where it wins;
+    - `into`__tied: `_row`, the row `_other` it ties with and the grain of one example cell, for every rule that ties for a win;
     - `into`__unmatched: `_row` and `_mask` (bit i for the i-th of `Hierarchy.levels`) of rules that agree with no cell.
 
-    `accepted` has the declared columns, typed, and `_row`. `cells` is a relation to use instead of the hierarchy's table: some of
-    its rows, already known to be one per grain.
+    `accepted` has the declared columns, typed, and `_row`. `cells` is a relation to use instead of the hierarchy's table: some
+    of its rows, already known to be one per grain.
     """
     hierarchy = hierarchy_of(declared)
-    own = cells or f"{into}__cells"
     if not cells:
-        _keep_cells(connection, declared, own)
-    rules = _reduce(connection, hierarchy, accepted, own, into)
-    _unmatched(connection, rules, own, into)
-    _win(connection, hierarchy, rules, own, into)
-    _tie(connection, hierarchy, rules, own, into)
-    for pattern in rules.patterns:
+        cells = hierarchy.table
+        _check_grain(connection, declared, hierarchy)
+    rules = _rules(connection, hierarchy, accepted, cells)
+    patterns = _reduce(connection, hierarchy, rules, into)
+    _probe(connection, hierarchy, patterns, cells, into)
+    _unmatched(connection, rules, patterns, into)
+    _tied(connection, hierarchy, rules, patterns, into)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {identifier(into)} AS SELECT {_list(hierarchy.grain)}, _high & {_ROW} AS _row "
+        f"FROM {identifier(into + '__probed')}; DROP TABLE {identifier(into + '__probed')}"
+    )
+    for pattern in patterns:
         connection.execute(f"DROP TABLE {identifier(pattern.table)}")
-    connection.execute(f"DROP TABLE IF EXISTS {identifier(into + '__cells')}; DROP TABLE {identifier(into + '__ranks')}")
 
 
 def hierarchy_of(declared: Input) -> Hierarchy:
+    """The hierarchy of an input that has one."""
     if declared.hierarchy is None:
         raise ValueError(f"input {declared.name} has no hierarchy")
     return declared.hierarchy
 
 
-def _keep_cells(connection: duckdb.DuckDBPyConnection, declared: Input, cells: str) -> None:
-    """Read the hierarchy's levels once, and refuse a table that does not have one row per grain."""
-    hierarchy = hierarchy_of(declared)
-    levels = _list(hierarchy.levels)
+def _check_grain(connection: duckdb.DuckDBPyConnection, declared: Input, hierarchy: Hierarchy) -> None:
     grain = _list(hierarchy.grain)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(cells)} AS SELECT {levels} FROM {identifier(hierarchy.table)}")
     null = " OR ".join(f"{identifier(level)} IS NULL" for level in hierarchy.grain)
     found = connection.execute(
-        f"SELECT {grain}, count(*) FROM {identifier(cells)} GROUP BY {grain} HAVING count(*) > 1 OR {null} LIMIT 1"
+        f"SELECT {grain}, count(*) FROM {identifier(hierarchy.table)} GROUP BY {grain} HAVING count(*) > 1 OR {null} LIMIT 1"
     ).fetchone()
     if found is not None:
         *values, rows = found
         cell = ", ".join(f"{level} = {'NULL' if v is None else v}" for level, v in zip(hierarchy.grain, values, strict=True))
+        one = ", ".join(hierarchy.grain)
         raise ForebayError(
             "input.hierarchy_not_unique",
-            f"{hierarchy.table} must have one row per {', '.join(hierarchy.grain)}, none of them NULL; it has {rows:,} for {cell}",
+            f"{hierarchy.table} must have one row per {one}, none of them NULL; it has {rows:,} for {cell}",
             where=f"input {declared.name}",
-            advice=f"Deduplicate or filter {hierarchy.table} in its SQL, or declare the hierarchy's finest levels differently",
+            advice=f"Deduplicate or filter {hierarchy.table} in its SQL, or declare other finest levels",
         )
 
 
-def _reduce(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, accepted: str, cells: str, into: str) -> _Rules:
-    """Reduce the rules of each pattern to the best (and, where they tie, first and last) per combination of level values."""
-    given = types_of(connection, accepted)
-    wanted = types_of(connection, cells)
-    mask = " + ".join(f"CASE WHEN {identifier(level)} IS NULL THEN 0 ELSE {1 << i} END" for i, level in enumerate(hierarchy.levels))
-    cast = ", ".join(
-        f"{comparable(identifier(level), given[level], wanted[level])} AS {identifier(level)}" for level in hierarchy.levels
-    )
+def _rules(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, accepted: str, cells: str) -> str:
+    """A SELECT of accepted rows seen as rules: `_row`, `_mask` of the filled levels, `_latest`, and levels typed like the cells'."""
+    given, wanted = types_of(connection, accepted), types_of(connection, cells)
+    filled = (f"CASE WHEN {identifier(level)} IS NULL THEN 0 ELSE {1 << i} END" for i, level in enumerate(hierarchy.levels))
+    levels = (f"{comparable(identifier(n), given[n], wanted[n])} AS {identifier(n)}" for n in hierarchy.levels)
     latest = identifier(hierarchy.latest) if hierarchy.latest else "NULL"
-    source = f"SELECT _row, {mask} AS _mask, {latest} AS _latest, {cast} FROM {identifier(accepted)}"
-    masks = [found for (found,) in connection.execute(f"SELECT DISTINCT _mask FROM ({source}) ORDER BY 1").fetchall()]
-    depths = {found: _depths(hierarchy, found) for found in masks}
+    return f"SELECT _row, {' + '.join(filled)} AS _mask, {latest} AS _latest, {', '.join(levels)} FROM {identifier(accepted)}"
+
+
+def _reduce(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, rules: str, into: str) -> list[_Pattern]:
+    """Reduce the rules of each pattern to the best per combination of level values: where several are, the first and the last."""
+    masks = [mask for (mask,) in connection.execute(f"SELECT DISTINCT _mask FROM ({rules}) ORDER BY 1").fetchall()]
+    depths = {mask: _depths(hierarchy, mask) for mask in masks}
     order = {vector: place for place, vector in enumerate(sorted(set(depths.values())))}
+    levels = list(enumerate(hierarchy.levels))
+    patterns = [_Pattern(m, tuple(n for i, n in levels if m >> i & 1), order[depths[m]], f"{into}__pattern{m}") for m in masks]
     ranks = identifier(f"{into}__ranks")
-    place = " ".join(f"WHEN {found} THEN {order[depths[found]]}" for found in masks)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {ranks} AS SELECT place, _latest, "
-        "row_number() OVER (ORDER BY place, _latest NULLS FIRST) - 1 AS rank "
-        f"FROM (SELECT DISTINCT {f'CASE _mask {place} END' if masks else '0'} AS place, _latest FROM ({source}))"
-    )
-    patterns = []
-    for found in masks:
-        filled = tuple(level for i, level in enumerate(hierarchy.levels) if found >> i & 1)
-        pattern = _Pattern(found, filled, f"{into}__p{found}")
-        constant = hierarchy.latest is None
-        join = "" if constant else f"JOIN {ranks} k ON k.place = {order[depths[found]]} AND k._latest IS NOT DISTINCT FROM r._latest"
-        rank = f"{order[depths[found]]}::BIGINT" if constant else "k.rank"
+    if hierarchy.latest is not None:
+        places = " ".join(f"WHEN {p.mask} THEN {p.place}" for p in patterns)
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {identifier(pattern.table)} AS SELECT {_list(filled, 'r', after=', ')}"
-            f"max({rank} * {_ROWS + 1} + r._row) AS _high, max({rank} * {_ROWS + 1} + {_ROWS} - r._row) AS _low "
-            f"FROM ({source}) r {join} WHERE r._mask = {found} GROUP BY ALL"
+            f"CREATE OR REPLACE TEMP TABLE {ranks} AS "
+            "SELECT place, _latest, row_number() OVER (ORDER BY place, _latest NULLS FIRST) AS rank "
+            f"FROM (SELECT DISTINCT {f'CASE _mask {places} END' if masks else '0'} AS place, _latest FROM ({rules}))"
         )
-        patterns.append(pattern)
-    return _Rules(source, tuple(patterns))
+    for p in patterns:
+        rank, join = f"{p.place}::BIGINT", ""
+        if hierarchy.latest is not None:
+            rank, join = "k.rank", f"JOIN {ranks} k ON k.place = {p.place} AND k._latest IS NOT DISTINCT FROM r._latest"
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {identifier(p.table)} AS SELECT {_list(p.filled, 'r', after=', ')}"
+            f"max({rank} * {_ROW + 1} + r._row) AS _high, max({rank} * {_ROW + 1} + {_ROW} - r._row) AS _low "
+            f"FROM ({rules}) r {join} WHERE r._mask = {p.mask} GROUP BY ALL"
+        )
+    connection.execute(f"DROP TABLE IF EXISTS {ranks}")
+    return patterns
 
 
-def _unmatched(connection: duckdb.DuckDBPyConnection, rules: _Rules, cells: str, into: str) -> None:
-    target = identifier(f"{into}__unmatched")
+def _probe(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, patterns: list[_Pattern], cells: str, into: str) -> None:
+    """Every cell that any rule matches: `_high`, `_low`, and its candidate of each pattern. No pattern has two for one cell."""
+    joins = " ".join(f"LEFT JOIN {identifier(p.table)} p{p.mask} ON {_equal('c', f'p{p.mask}', p.filled)}" for p in patterns)
+    candidates = "".join(f", p{p.mask}._high AS {p.candidate}" for p in patterns)
+    high, low = (f"greatest(NULL::BIGINT{''.join(f', p{p.mask}.{end}' for p in patterns)})" for end in ("_high", "_low"))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {identifier(into + '__probed')} AS FROM (SELECT {_list(hierarchy.grain, 'c')}, "
+        f"{high} AS _high, {low} AS _low{candidates} FROM {identifier(cells)} c {joins}) WHERE _high IS NOT NULL"
+    )
+
+
+def _unmatched(connection: duckdb.DuckDBPyConnection, rules: str, patterns: list[_Pattern], into: str) -> None:
+    target, probed = identifier(f"{into}__unmatched"), identifier(f"{into}__probed")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {target} (_row BIGINT, _mask BIGINT)")
-    for pattern in rules.patterns:
-        levels = _list(pattern.filled, "p") or "1"
-        lost = f"SELECT {levels} FROM {identifier(pattern.table)} p ANTI JOIN {identifier(cells)} c ON {_equal('p', 'c', pattern.filled)}"
+    for p in patterns:
+        lost = f"SELECT * FROM {identifier(p.table)} p ANTI JOIN {probed} c ON p._high = c.{p.candidate}"
         if connection.execute(f"SELECT EXISTS ({lost})").fetchone() == (True,):
             connection.execute(
-                f"INSERT INTO {target} SELECT r._row, r._mask FROM ({rules.source}) r SEMI JOIN ({lost}) p "
-                f"ON {_equal('r', 'p', pattern.filled, 'IS NOT DISTINCT FROM')} WHERE r._mask = {pattern.mask}"
+                f"INSERT INTO {target} SELECT r._row, r._mask FROM ({rules}) r SEMI JOIN ({lost}) p "
+                f"ON {_equal('r', 'p', p.filled, 'IS NOT DISTINCT FROM')} WHERE r._mask = {p.mask}"
             )
 
 
-def _probe(rules: _Rules, cells: str) -> str:
-    """FROM clause: every cell `c` beside its candidate `p<mask>` of each pattern. No pattern has two rows for one cell."""
-    return f"FROM {identifier(cells)} c " + " ".join(
-        f"LEFT JOIN {identifier(p.table)} p{p.mask} ON {_equal('c', f'p{p.mask}', p.filled)}" for p in rules.patterns
-    )
-
-
-def _win(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, rules: _Rules, cells: str, into: str) -> None:
-    high, low = (
-        f"greatest({', '.join(['NULL::BIGINT', *(f'p{p.mask}.{side}' for p in rules.patterns)])})" for side in ("_high", "_low")
-    )
-    grain = _list(hierarchy.grain, "c")
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {identifier(into)} AS SELECT {_list(hierarchy.grain)}, _high & {_ROWS} AS _row, "
-        f"{_ROWS} - (_low & {_ROWS}) AS _first FROM "
-        f"(SELECT {grain}, {high} AS _high, {low} AS _low {_probe(rules, cells)}) WHERE _high IS NOT NULL"
-    )
-
-
-def _tie(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, rules: _Rules, cells: str, into: str) -> None:
-    """Name every rule that ties where it wins. Ties are rare, so this looks again at the tied cells rather than remember them."""
+def _tied(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, rules: str, patterns: list[_Pattern], into: str) -> None:
+    """Name every rule that ties for a win: those of each tied candidate, found again by what its representative row says."""
     grain = _list(hierarchy.grain)
-    winners, tied = identifier(into), identifier(f"{into}__tied")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {tied} AS SELECT _row, _row AS _other, {grain} FROM {winners} LIMIT 0")
-    if connection.execute(f"SELECT EXISTS (FROM {winners} WHERE _row <> _first)").fetchone() == (True,):
-        candidates = ", ".join(f"p{p.mask}._high" for p in rules.patterns)
-        best = f"greatest(NULL::BIGINT, {candidates})"
-        same_cell = _equal("c", "w", hierarchy.grain)
-        levels = _equal("r", "k", hierarchy.levels, "IS NOT DISTINCT FROM")
+    target, probed = identifier(f"{into}__tied"), identifier(f"{into}__probed")
+    tie = f"_high & {_ROW} <> {_ROW} - (_low & {_ROW})"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {target} AS SELECT _high AS _row, _low AS _other, {grain} FROM {probed} LIMIT 0")
+    if connection.execute(f"SELECT EXISTS (FROM {probed} WHERE {tie})").fetchone() == (True,):
         connection.execute(f"""
-            INSERT INTO {tied}
-            WITH probed AS (
-                SELECT {_list(hierarchy.grain, "c")}, w._row AS _last, w._first AS _first, {best} AS _best, unnest([{candidates}]) AS _candidate
-                {_probe(rules, cells)} JOIN {winners} w ON {same_cell} WHERE w._row <> w._first
+            INSERT INTO {target}
+            WITH candidate AS (
+                SELECT {grain}, _high, {_ROW} - (_low & {_ROW}) AS _first, unnest([{", ".join(p.candidate for p in patterns)}]) AS _best
+                FROM {probed} WHERE {tie}
             ), example AS (
-                SELECT _candidate & {_ROWS} AS _row, min(struct_pack({_list(hierarchy.grain)}, _first, _last)) AS _cell
-                FROM probed WHERE _candidate >> 32 = _best >> 32 GROUP BY ALL
+                SELECT _best & {_ROW} AS _row, min(struct_pack({grain}, _first, _last := _high & {_ROW})) AS _cell
+                FROM candidate WHERE _best >> 32 = _high >> 32 GROUP BY ALL
             ), known AS (
-                SELECT r.*, x._cell FROM ({rules.source}) r JOIN example x ON x._row = r._row
+                SELECT r.*, e._cell FROM ({rules}) r JOIN example e ON e._row = r._row
             )
             SELECT r._row, CASE WHEN r._row = k._cell._last THEN k._cell._first ELSE k._cell._last END, {_list(hierarchy.grain, "k._cell")}
-            FROM ({rules.source}) r JOIN known k ON r._mask = k._mask AND r._latest IS NOT DISTINCT FROM k._latest AND {levels}
+            FROM ({rules}) r JOIN known k ON r._mask = k._mask AND r._latest IS NOT DISTINCT FROM k._latest
+            AND {_equal("r", "k", hierarchy.levels, "IS NOT DISTINCT FROM")}
         """)
-    connection.execute(f"ALTER TABLE {winners} DROP COLUMN _first")
 
 
 def _depths(hierarchy: Hierarchy, mask: int) -> tuple[int, ...]:
     """How specific a pattern is: the depth of its finest filled level in each dimension, 0 for none; compared from the left."""
     depths = []
-    bit = 0
     for dimension in hierarchy.dimensions:
-        depths.append(max((i + 1 for i in range(len(dimension.levels)) if mask >> (bit + i) & 1), default=0))
-        bit += len(dimension.levels)
+        depths.append((mask & (1 << len(dimension.levels)) - 1).bit_length())
+        mask >>= len(dimension.levels)
     return tuple(depths)
 
 
@@ -235,7 +221,3 @@ def _list(names: tuple[str, ...], relation: str = "", *, after: str = "") -> str
 
 def _equal(left: str, right: str, names: tuple[str, ...], operator: str = "=") -> str:
     return " AND ".join(f"{left}.{identifier(n)} {operator} {right}.{identifier(n)}" for n in names) or "TRUE"
-
-
-def _is_number(kind: str) -> bool:
-    return kind != "INTERVAL" and any(word in kind for word in ("INT", "DECIMAL", "DOUBLE", "FLOAT"))

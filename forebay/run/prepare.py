@@ -1,12 +1,12 @@
 """An uploaded input is judged and cleansed before any stage runs, so that stages only ever see rows that meet the declaration.
 
-Every row is cleansed, cast and checked in one pass; only rows that break a rule are looked at again, to say which rules and why. All
-broken rules are reported together. The user's values are data throughout: what becomes SQL text here is the author's declaration.
+Every row is cleansed, cast and checked in one pass; only rows that break a rule are looked at again, to say which rules and why.
+All broken rules are reported together. The user's values are data throughout: what becomes SQL here is the author's declaration.
 
 Casting never changes a value: 1.5 is no INTEGER and 0.125 no DECIMAL(9,2), though DuckDB would round both.
 
-Rules between rows: uniqueness compares all rows whose columns could be read, good or bad; ties between hierarchical rows are judged
-among the rows that break no other rule, since only those count.
+Rules between rows: uniqueness compares all rows whose columns could be read, good or bad; ties between hierarchical rows are
+judged among the rows that break no other rule, since only those count.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ _PATTERNS = {
     "TIMESTAMP": (f"{_DAY}([T ]{_CLOCK}{_UTC}?)?", "must be a time as YYYY-MM-DD HH:MM:SS, without an offset"),
     "TIMESTAMP WITH TIME ZONE": (f"{_DAY}[T ]{_CLOCK}(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)", "must be a time as YYYY-MM-DD HH:MM:SS+00:00"),
     "TIME": (_CLOCK, "must be a time of day as HH:MM:SS"),
-    "BOOLEAN": ("(?i)true|false|t|f|yes|no|y|n|1|0", "must be true or false"),
 }
 
 
@@ -89,7 +88,9 @@ def prepare(
     accepted, bad = f"{declared.name}__accepted", identifier(f"{declared.name}__bad")
     kinds = [_kind(connection, column.type) for column in declared.columns]
     checks = tuple(_checks(declared, kinds))
-    connection.execute(f'CREATE OR REPLACE TEMP TABLE {bad} ("row" BIGINT, "position" INTEGER, "column" VARCHAR, value VARCHAR, rule VARCHAR)')
+    connection.execute(
+        f'CREATE OR REPLACE TEMP TABLE {bad} ("row" BIGINT, "position" INTEGER, "column" VARCHAR, value VARCHAR, rule VARCHAR)'
+    )
     connection.execute(f"INSERT INTO {bad} SELECT _row, -1, '', value, rule FROM {identifier(raw + '_malformed')}")
     _check_rows(connection, declared, kinds, checks, raw, accepted, bad)
     _check_references(connection, declared, accepted, bad)
@@ -100,7 +101,9 @@ def prepare(
         _explode(connection, declared, accepted, winners, bad, accept_valid=accept_valid)
     shown = connection.execute(f'SELECT "row", "column", value, rule FROM {bad} ORDER BY "row", "position" LIMIT {_SHOWN}').fetchall()
     total, bad_rows = _one(connection, f'SELECT count(*), count(DISTINCT "row") FROM {bad}')
-    (rows,) = _one(connection, f"SELECT (SELECT count(*) FROM {identifier(raw)}) + (SELECT count(DISTINCT _row) FROM {identifier(raw + '_malformed')})")
+    (rows,) = _one(
+        connection, f"SELECT (SELECT count(*) FROM {identifier(raw)}) + (SELECT count(DISTINCT _row) FROM {identifier(raw + '_malformed')})"
+    )
     first = tuple(BadRow(*row) for row in shown)
     if total:
         order = 'ORDER BY "row", "position"'
@@ -116,7 +119,8 @@ def prepare(
     connection.execute(f"CREATE OR REPLACE TABLE {identifier(declared.name)} AS SELECT {relation} FROM {source}")
     if granular is not None:
         _write(connection, f"SELECT {relation}, _row FROM {source}", granular, "FORMAT parquet")
-    connection.execute(f"DROP TABLE {bad}; DROP TABLE IF EXISTS {identifier(winners)}")
+    for part in ("bad", "winners", "winners__tied", "winners__unmatched", "again", "again__tied", "again__unmatched", "cells"):
+        connection.execute(f"DROP TABLE IF EXISTS {identifier(f'{declared.name}__{part}')}")
     (cells,) = _one(connection, f"SELECT count(*) FROM {identifier(declared.name)}")
     return Prepared(rows, bad_rows, cells, first, total)
 
@@ -152,49 +156,56 @@ def _check_rows(
 
 
 def _typed(declared: Input, kinds: list[str], source: str) -> str:
-    """A SELECT of `_row` and, for the i-th column, `o<i>` as the file has it, `t<i>` cleansed text, `v<i>` its value or NULL."""
+    """A SELECT of `_row` and, for the i-th column, `o<i>` as the file has it, `t<i>` cleansed text, `v<i>` its value or NULL.
+
+    One layer per step: DuckDB computes what a layer names once, but what a CASE repeats as often as it says so.
+    """
     columns = list(enumerate(zip(declared.columns, kinds, strict=True)))
-    original = ", ".join(f"{identifier(c.name)} AS o{i}, {_cleansed(c, kind)} AS t{i}" for i, (c, kind) in columns)
+    trim = ", ".join(f"{identifier(c.name)} AS o{i}, {_trimmed(identifier(c.name))} AS s{i}" for i, (c, _) in columns)
+    clean = ", ".join(f"{_cleansed(c, kind, f'o{i}', f's{i}')} AS t{i}" for i, (c, kind) in columns)
     cast = ", ".join(f"TRY_CAST(t{i} AS {c.type}) AS r{i}" for i, (c, _) in columns)
     value = ", ".join(f"{_exact(c, kind, f't{i}', f'r{i}')} AS v{i}" for i, (c, kind) in columns)
-    return f"SELECT *, {value} FROM (SELECT *, {cast} FROM (SELECT _row, {original} FROM {source}))"
+    trimmed = f"SELECT _row, {trim} FROM {source}"
+    return f"SELECT *, {value} FROM (SELECT *, {cast} FROM (SELECT *, {clean} FROM ({trimmed})))"
 
 
-def _cleansed(column: InputColumn, kind: str) -> str:
-    """Text without what only looks like content: surrounding space (also tabs and no-break spaces), texts that mean nothing."""
-    name = identifier(column.name)
-    odd = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
-    trimmed = f"CASE WHEN regexp_matches({name}, '[\\t\\r\\n\\x{{a0}}]') THEN trim({name}, {odd}) ELSE trim({name}) END"
-    text = trimmed if column.trim or kind != "VARCHAR" else name
+def _trimmed(name: str) -> str:
+    """Without surrounding space, tabs and no-break spaces, which only look like content. Most cells begin and end in plain ASCII."""
+    plain = f"{name}[1] BETWEEN '!' AND '~' AND {name}[-1] BETWEEN '!' AND '~'"
+    return f"CASE WHEN {plain} THEN {name} ELSE trim({name}, ' ' || chr(9) || chr(10) || chr(13) || chr(160)) END"
+
+
+def _cleansed(column: InputColumn, kind: str, original: str, trimmed: str) -> str:
+    text = trimmed if column.trim or kind != "VARCHAR" else original
     if column.null_values:
-        text = f"CASE WHEN {trimmed} IN ({', '.join(map(literal, column.null_values))}) THEN NULL ELSE {text} END"
+        text = f"CASE WHEN {trimmed} NOT IN ({', '.join(map(literal, column.null_values))}) THEN {text} END"
     text = f"{column.case}({text})" if column.case else text
     return text if column.default is None else f"coalesce({text}, {literal(_text(column.default))})"
 
 
 def _exact(column: InputColumn, kind: str, text: str, cast: str) -> str:
-    """`cast` where `text` denotes exactly that value in the expected form, else NULL."""
+    """`cast` where `text` denotes exactly that value in the expected form, else NULL. The usual form is tried first."""
     if kind == "VARCHAR":
         return text
+    number = f"regexp_full_match({text}, '{_NUMBER}')"
+    conditions = ["TRUE"]
     if _INTEGERS.fullmatch(kind):
-        fits = f"regexp_full_match({text}, '{_NUMBER}') AND {_decimals(text)} <= 0"
-        return f"CASE WHEN {text} = CAST({cast} AS VARCHAR) THEN {cast} WHEN {fits} THEN {cast} END"
-    if kind.startswith("DECIMAL"):
-        scale = _scale(kind)
-        plain = f"regexp_full_match({text}, '[+-]?[0-9]*(\\.[0-9]{{0,{scale}}})?')"
-        fits = f"regexp_full_match({text}, '{_NUMBER}') AND {_decimals(text)} <= {scale}"
-        return f"CASE WHEN {plain} THEN {cast} WHEN {fits} THEN {cast} END"
-    if kind in ("DOUBLE", "FLOAT"):
-        finite = f"regexp_full_match({text}, '{_NUMBER}') AND isfinite({cast})"
-        named = any(re.fullmatch(r"[+-]?(nan|inf|infinity)", _text(value).strip().lower()) for value in column.allowed)
-        wild = f" WHEN regexp_full_match({text}, '(?i)[+-]?(nan|inf|infinity)') THEN {cast}" if named else ""
-        return f"CASE WHEN {finite} THEN {cast}{wild} END"
-    if kind == "DATE":
+        conditions = [f"{text} = CAST({cast} AS VARCHAR)", f"{number} AND {_decimals(text)} <= 0"]
+    elif kind.startswith("DECIMAL"):
+        plain = f"regexp_full_match({text}, '[+-]?[0-9]*(\\.[0-9]{{0,{_scale(kind)}}})?')"
+        conditions = [plain, f"{number} AND {_decimals(text)} <= {_scale(kind)}"]
+    elif kind in ("DOUBLE", "FLOAT"):
+        conditions = [f"{number} AND isfinite({cast})"]
+        if any(re.fullmatch(r"[+-]?(nan|inf|infinity)", _text(value).strip().lower()) for value in column.allowed):
+            conditions.append(f"regexp_full_match({text}, '(?i)[+-]?(nan|inf|infinity)')")
+    elif kind == "DATE":
         midnight = f"regexp_full_match({text}, '{_DAY}[T ]00:00(:00(\\.0+)?)?')"
-        return f"CASE WHEN {text} = CAST({cast} AS VARCHAR) AND strlen({text}) = 10 THEN {cast} WHEN {midnight} THEN {cast} END"
-    if kind in _PATTERNS:
-        return f"CASE WHEN regexp_full_match({text}, '{_PATTERNS[kind][0]}') THEN {cast} END"
-    return cast
+        conditions = [f"{text} = CAST({cast} AS VARCHAR) AND strlen({text}) = 10", midnight]
+    elif kind == "BOOLEAN":
+        conditions = [f"lower({text}) IN ('true', 'false', '1', '0', 'yes', 'no', 't', 'f', 'y', 'n')"]
+    elif kind in _PATTERNS:
+        conditions = [f"regexp_full_match({text}, '{_PATTERNS[kind][0]}')"]
+    return f"CASE {' '.join(f'WHEN {condition} THEN {cast}' for condition in conditions)} END"
 
 
 def _decimals(text: str) -> str:
@@ -235,11 +246,14 @@ def _type_rule(kind: str, text: str) -> str:
     if kind.startswith("DECIMAL"):
         scale = _scale(kind)
         fine = f"'must have at most {scale} decimal{'' if scale == 1 else 's'}'"
-        return f"CASE WHEN {number} AND {_decimals(text)} > {scale} THEN {fine} WHEN {number} THEN 'must fit in {kind}' ELSE 'must be a number' END"
+        words = f"WHEN {number} AND {_decimals(text)} > {scale} THEN {fine} WHEN {number} THEN 'must fit in {kind}'"
+        return f"CASE {words} ELSE 'must be a number' END"
     if kind in ("DOUBLE", "FLOAT"):
         return f"CASE WHEN {number} THEN 'must fit in {kind}' ELSE 'must be a number' END"
     if kind == "DATE":
         return "'must be a date as YYYY-MM-DD'"
+    if kind == "BOOLEAN":
+        return "'must be true or false'"
     return literal(_PATTERNS[kind][1] if kind in _PATTERNS else f"must be of type {kind}")
 
 
@@ -259,20 +273,19 @@ def _check_references(connection: duckdb.DuckDBPyConnection, declared: Input, ac
 
 def _check_unique(connection: duckdb.DuckDBPyConnection, declared: Input, accepted: str, bad: str) -> None:
     for i, names in enumerate(declared.unique):
+        key = ", ".join(names)
         keys = ", ".join(identifier(name) for name in names)
         filled = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in names)
         values = ", ".join(f"CAST(a.{identifier(name)} AS VARCHAR)" for name in names)
         connection.execute(
-            f"INSERT INTO {bad} SELECT a._row, {len(declared.columns) + i}, {literal(', '.join(names))}, concat_ws(', ', {values}), "
-            f"{literal(f'same {chr(44).join(names)} as row ').replace(',', ', ')} || d._first FROM {identifier(accepted)} a "
+            f"INSERT INTO {bad} SELECT a._row, {len(declared.columns) + i}, {literal(key)}, concat_ws(', ', {values}), "
+            f"{literal(f'same {key} as row ')} || d._first FROM {identifier(accepted)} a "
             f"JOIN (SELECT {keys}, min(_row) AS _first FROM {identifier(accepted)} WHERE {filled} GROUP BY {keys} HAVING count(*) > 1) d "
             f"USING ({keys}) WHERE a._row > d._first"
         )
 
 
-def _explode(
-    connection: duckdb.DuckDBPyConnection, declared: Input, accepted: str, winners: str, bad: str, *, accept_valid: bool
-) -> None:
+def _explode(connection: duckdb.DuckDBPyConnection, declared: Input, accepted: str, winners: str, bad: str, *, accept_valid: bool) -> None:
     """Resolve the hierarchy. Rows that match nothing or tie are bad; without them other rows may win, and tie, in turn."""
     hierarchy = hierarchy_of(declared)
     kinds = types_of(connection, accepted)
@@ -299,7 +312,7 @@ def _explode(
         f"FROM {identifier(winners + '__unmatched')} u JOIN {identifier(accepted)} a USING (_row)"
     )
     latest = "" if hierarchy.latest is None else f" (and {hierarchy.latest} does not decide)"
-    part, tied = winners, identifier(f"{winners}__tied")
+    tied = identifier(f"{winners}__tied")
     while _one(connection, f"SELECT EXISTS (FROM {tied})") == (True,):
         connection.execute(
             f"INSERT INTO {bad} SELECT a._row, {position}, {cell}, 'as specific as row ' || t._other || {literal(latest + ' for ')} || "
@@ -307,7 +320,7 @@ def _explode(
         )
         if not accept_valid:
             break
-        part, again = f"{winners}__again", f"{winners}__cells"
+        part, again = f"{declared.name}__again", f"{declared.name}__cells"
         same = " AND ".join(f"h.{identifier(level)} = w.{identifier(level)}" for level in hierarchy.grain)
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {identifier(again)} AS SELECT h.* FROM {identifier(hierarchy.table)} h SEMI JOIN "

@@ -1,11 +1,11 @@
 """The run folder: all that passes between the control side and the child, the same for every launcher.
 
-    runs/<id>/spec.json                       everything the child needs (RunSpec)
-    runs/<id>/cancel                          the user wants it to stop
-    runs/<id>/attempts/<n>/progress.json      what the child is doing (Progress), replaced as it goes on
-    runs/<id>/attempts/<n>/prepared/          reports on inputs, and their accepted rows
-    runs/<id>/attempts/<n>/results/           outputs as Parquet and CSV; there only if the run succeeded
-    runs/<id>/attempts/<n>/outcome.json       last, by rename (Outcome)
+runs/<id>/spec.json                       everything the child needs (RunSpec)
+runs/<id>/cancel                          the user wants it to stop
+runs/<id>/attempts/<n>/progress.json      what the child is doing (Progress), replaced as it goes on
+runs/<id>/attempts/<n>/prepared/          reports on inputs, and their accepted rows
+runs/<id>/attempts/<n>/results/           outputs as Parquet and CSV; there only if the run succeeded
+runs/<id>/attempts/<n>/outcome.json       last, by rename (Outcome)
 """
 
 from __future__ import annotations

@@ -60,7 +60,9 @@ def read_input(connection: duckdb.DuckDBPyConnection, declared: Input, path: Pat
         raise ForebayError("input.missing_file", f"there is no file {path}", where=f"input {declared.name}")
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise _unreadable(path, f"{path.suffix or 'a name without extension'} is no format that inputs have", "Give CSV, Parquet, JSON or XLSX")
+        raise _unreadable(
+            path, f"{path.suffix or 'a name without extension'} is no format that inputs have", "Give CSV, Parquet, JSON or XLSX"
+        )
     connection.execute(f"CREATE TABLE {identifier(into + '_malformed')} (_row BIGINT, value VARCHAR, rule VARCHAR)")
     try:
         reader(connection, declared, path, into, scratch)
@@ -167,26 +169,43 @@ def _load_lines(
     short = "error_type IN ('MISSING COLUMNS', 'TOO MANY COLUMNS')"
     counts = f"(SELECT count(*) FROM {identifier(text)}), count(DISTINCT line), count(*) FILTER (NOT {short})"
     loaded, bad, strange = connection.execute(f"SELECT {counts} FROM {identifier(rejects)}").fetchall()[0]
+    (blank,) = connection.execute(f"SELECT EXISTS (FROM {identifier(text)} WHERE NOT {_filled(columns)})").fetchall()[0]
     certain = loaded + bad + 1 == lines and not strange
     if certain:
-        # The n-th record that was skipped, at line m, has m - 1 - n loaded rows before it: those from there on are n further down.
-        gaps = (
-            f"SELECT skipped_to, max(shift) AS shift FROM (SELECT line - 1 - row_number() OVER (ORDER BY line) AS skipped_to, "
-            f"row_number() OVER (ORDER BY line) AS shift FROM (SELECT DISTINCT line FROM {identifier(rejects)})) GROUP BY ALL"
-        )
-        number, join = "t.rowid + 2", ""
-        if bad:
-            number, join = "t.rowid + 2 + coalesce(g.shift, 0)", f"ASOF LEFT JOIN ({gaps}) g ON t.rowid >= g.skipped_to"
-        _publish(connection, declared, into, columns, number, f"{identifier(text)} t {join}", kind="TABLE" if bad else "VIEW")
-        has = "CASE WHEN min(error_type) = 'MISSING COLUMNS' THEN min(column_idx) ELSE max(column_idx) END"
         connection.execute(
             f"INSERT INTO {identifier(into + '_malformed')} SELECT line, trim(any_value(csv_line), chr(13) || chr(10)) AS value, "
-            f"{literal(_FIELDS.format(len(columns)))} || {has} FROM {identifier(rejects)} GROUP BY line HAVING trim(value) <> '' ORDER BY line"
+            f"{literal(_FIELDS.format(len(columns)))} || CASE WHEN min(error_type) = 'MISSING COLUMNS' THEN min(column_idx) "
+            f"ELSE max(column_idx) END FROM {identifier(rejects)} GROUP BY line HAVING trim(value) <> '' ORDER BY line"
         )
+        source = f"(SELECT *, rowid + 2 AS _row FROM {identifier(text)})"
+        if bad:
+            source = _around_gaps(connection, text, rejects, f"{into}__gaps")
+        _publish(connection, declared, into, columns, source, kind="VIEW", blank=blank)
     connection.execute(f"DROP TABLE {identifier(rejects)}; DROP TABLE {identifier(scans)}")
-    if bad or not certain:
+    if not certain:
         connection.execute(f"DROP TABLE {identifier(text)}")
     return bool(certain)
+
+
+def _around_gaps(connection: duckdb.DuckDBPyConnection, text: str, rejects: str, gaps: str) -> str:
+    """A SELECT of loaded rows with the `_row` they had among the rejected ones.
+
+    The n-th rejected record, at line m, has m - 1 - n loaded rows before it: those from there on are n rows further down. Blocks of 64
+    rows say how many came before and which are inside, since copying or sorting millions of rows to number them takes seconds.
+    """
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE {identifier(gaps)} AS
+        WITH gap AS (
+            SELECT line - 1 - row_number() OVER (ORDER BY line) AS place FROM (SELECT DISTINCT line FROM {identifier(rejects)})
+        ), block AS (
+            SELECT place >> 6 AS block, list(place) AS inside FROM gap GROUP BY ALL
+        )
+        SELECT n.block, coalesce(b.inside, []) AS inside,
+            coalesce(sum(len(b.inside)) OVER (ORDER BY n.block ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::BIGINT AS before
+        FROM range((SELECT count(*) FROM {identifier(text)}) // 64 + 1) n(block) LEFT JOIN block b USING (block)
+    """)
+    number = "t.rowid + 2 + g.before + CASE WHEN len(g.inside) = 0 THEN 0 ELSE len(list_filter(g.inside, lambda p: p <= t.rowid)) END"
+    return f"(SELECT t.*, {number} AS _row FROM {identifier(text)} t JOIN {identifier(gaps)} g ON g.block = t.rowid >> 6)"
 
 
 def _csv_records(path: Path, delimiter: str, width: int) -> Iterator[Record]:
@@ -194,12 +213,12 @@ def _csv_records(path: Path, delimiter: str, width: int) -> Iterator[Record]:
     last = ""
     with path.open(encoding="utf-8-sig", newline="") as file:
 
-        def lines() -> Iterator[str]:
+        def remembered(line: str) -> str:
             nonlocal last
-            for last in file:
-                yield last
+            last = line
+            return line
 
-        reader = csv.reader(lines(), delimiter=delimiter, strict=True, skipinitialspace=True)
+        reader = csv.reader(map(remembered, file), delimiter=delimiter, strict=True, skipinitialspace=True)
         header = True
         for row in itertools.count(1):
             try:
@@ -244,10 +263,11 @@ def _load_records(
                 if rows > declared.max_rows:
                     raise _too_many(declared, path, "more")
         kinds = {"_row": "BIGINT", **dict.fromkeys(columns, "VARCHAR")}
-        source = _csv(kinds, ",", f"parallel=false, max_line_size={2 * csv.field_size_limit() * (len(columns) + 1)}")
-        _publish(connection, declared, into, columns, "_row", source, [str(good)])
+        _publish(connection, declared, into, columns, _csv(kinds, ",", "parallel=false"), [_unglobbed(good)])
         source = _csv({"_row": "BIGINT", "value": "VARCHAR", "rule": "VARCHAR"}, ",", "parallel=false")
-        connection.execute(f"INSERT INTO {identifier(into + '_malformed')} FROM {source}", [str(bad)])
+        connection.execute(f"INSERT INTO {identifier(into + '_malformed')} FROM {source}", [_unglobbed(bad)])
+    except duckdb.InvalidInputException as error:
+        raise _unreadable(path, f"a record is too long: {str(error).splitlines()[0]}", "A row may have 2 MB") from error
     finally:
         shutil.rmtree(folder)
 
@@ -255,7 +275,9 @@ def _load_records(
 def _read_parquet(connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, scratch: Path) -> None:
     name = _unglobbed(path)
     try:
-        footer = "SELECT sum(rows), sum(bytes) FROM (SELECT row_group_id, max(row_group_num_rows) AS rows, sum(total_uncompressed_size) AS bytes"
+        footer = (
+            "SELECT sum(rows), sum(bytes) FROM (SELECT row_group_id, max(row_group_num_rows) AS rows, sum(total_uncompressed_size) AS bytes"
+        )
         rows, size = connection.execute(f"{footer} FROM parquet_metadata(?) GROUP BY row_group_id)", [name]).fetchall()[0]
         if (rows or 0) > declared.max_rows:
             raise _too_many(declared, path, f"{rows:,}")
@@ -271,7 +293,7 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, declared: Input, path: 
             utc = kind == "TIMESTAMP WITH TIME ZONE"
             texts[column] = f"make_timestamp(epoch_us({value}))::VARCHAR || '+00'" if utc else f"CAST({value} AS VARCHAR)"
         select = ", ".join(f"{text} AS {identifier(column)}" for column, text in texts.items())
-        _publish(connection, declared, into, columns, "_row", f"(SELECT file_row_number + 1 AS _row, {select} FROM {source})", [name])
+        _publish(connection, declared, into, columns, f"(SELECT file_row_number + 1 AS _row, {select} FROM {source})", [name])
     except (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.PermissionException):
         raise
     except duckdb.Error as error:
@@ -380,16 +402,20 @@ def _publish(
     declared: Input,
     into: str,
     columns: Sequence[str],
-    number: str,
     source: str,
     bound: list[str] | None = None,
     *,
     kind: str = "TABLE",
+    blank: bool = True,
 ) -> None:
-    """Give `source` the shape that was promised: `_row`, every declared column, no blank records."""
+    """Give `source` the shape that was promised: `_row`, every declared column, no blank records (where there may be any)."""
     texts = ", ".join(f"{identifier(c.name) if c.name in columns else 'NULL::VARCHAR'} AS {identifier(c.name)}" for c in declared.columns)
-    filled = f"coalesce({', '.join(map(identifier, columns))}) IS NOT NULL"
-    connection.execute(f"CREATE {kind} {identifier(into)} AS SELECT {number} AS _row, {texts} FROM {source} WHERE {filled}", bound)
+    where = f"WHERE {_filled(columns)}" if blank else ""
+    connection.execute(f"CREATE {kind} {identifier(into)} AS SELECT _row, {texts} FROM {source} {where}", bound)
+
+
+def _filled(columns: Sequence[str]) -> str:
+    return f"coalesce({', '.join(map(identifier, columns))}) IS NOT NULL"
 
 
 def _csv(columns: dict[str, str], delimiter: str, more: str) -> str:
@@ -429,7 +455,7 @@ def _unreadable(path: Path, what: str, advice: str = "Check that the whole file 
 def _not_utf8(path: Path) -> ForebayError:
     number = 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(file, 1):  # noqa: B007  the number is what is wanted
             try:
                 line.decode()
             except UnicodeDecodeError:

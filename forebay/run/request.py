@@ -18,19 +18,27 @@ from forebay.lake.root import Lake
 from forebay.project.edition import Compiled, Edition
 from forebay.project.identity import same
 from forebay.project.project import Calculation, Input, Scalar
+from forebay.project.values import check_parameters
 from forebay.run.protocol import Relation, RunSpec, Upload
-from forebay.run.values import check_parameters
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".xlsx")
 
 
 def request(
-    edition: Edition, lake: Lake, calculation: str, parameters: Mapping[str, Scalar], inputs: Mapping[str, Path], *, accept_valid: bool = False
+    edition: Edition,
+    lake: Lake,
+    calculation: str,
+    parameters: Mapping[str, Scalar],
+    inputs: Mapping[str, Path],
+    *,
+    accept_valid: bool = False,
 ) -> RunSpec:
     """The specification of a run of `calculation` over `edition`. Raises Problems naming everything wrong with the request."""
     compiled = edition.calculations.get(calculation)
     if compiled is None:
-        raise ForebayError("calculation.unknown", f"there is no calculation `{calculation}`", advice=nearest(calculation, edition.calculations))
+        raise ForebayError(
+            "calculation.unknown", f"there is no calculation `{calculation}`", advice=nearest(calculation, edition.calculations)
+        )
     declared = next(c for c in edition.project.calculations if c.name == calculation)
     problems: list[ForebayError] = []
     values: dict[str, Scalar] = {}
@@ -83,7 +91,9 @@ def _upload(declared: Input, path: Path | None, types: dict[str, str], lake: Lak
         raise ForebayError("input.missing_file", f"input `{declared.name}`: there is no file {path}", advice="Give the path of a file")
     if path.suffix.lower() not in SUFFIXES:
         raise ForebayError(
-            "input.unreadable", f"input `{declared.name}`: {path.name} is of no format that can be read", advice=f"Use one of {', '.join(SUFFIXES)}"
+            "input.unreadable",
+            f"input `{declared.name}`: {path.name} is of no format that can be read",
+            advice=f"Use one of {', '.join(SUFFIXES)}",
         )
     sha256, kept = _keep(path, lake)
     return Upload(declared, types, str(kept), sha256, path.name)

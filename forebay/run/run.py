@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -18,8 +18,8 @@ import msgspec
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 from forebay.project.edition import Edition
+from forebay.project.folder import Folder
 from forebay.project.identity import same
-from forebay.project.load import Folder
 from forebay.run import protocol
 from forebay.run.launch import LocalProcess
 from forebay.run.protocol import Outcome, Progress, RunSpec
@@ -37,9 +37,7 @@ def open_edition(folder: Folder, store: Store, number: int | None = None) -> Edi
         raise ForebayError("edition.none", what, advice="`forebay refresh` publishes one")
     edition = msgspec.json.decode(found[2], type=Edition)
     if number is None and edition.project.files != folder.files:
-        changed = sorted(
-            path for path in edition.project.files | folder.files if edition.project.files.get(path) != folder.files.get(path)
-        )
+        changed = sorted(path for path in edition.project.files | folder.files if edition.project.files.get(path) != folder.files.get(path))
         raise ForebayError(
             "project.changed", f"{', '.join(changed)} changed since edition {edition.number} was published",
             advice=f"`forebay refresh` publishes the change; `--edition {edition.number}` runs the project as it was",
@@ -47,7 +45,11 @@ def open_edition(folder: Folder, store: Store, number: int | None = None) -> Edi
     return edition
 
 
-def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, progress: Callable[[Progress], None]) -> Outcome:
+Watching = Callable[[Edition, RunSpec], AbstractContextManager[Callable[[Progress], None]]]
+"""Called once the child has been started; gives what is told of its progress."""
+
+
+def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, watching: Watching) -> Outcome:
     """Run it to its end. Raises ForebayError if it failed or was cancelled; nothing that looks like a result is left then."""
     run = lake.runs / spec.id
     run.mkdir(parents=True)
@@ -57,7 +59,8 @@ def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, progress:
         attempt = protocol.attempt_folder(run, 1)
         process = LocalProcess(run, 1)
         try:
-            outcome = _watch(process, attempt, spec, progress)
+            with watching(edition, spec) as progress:
+                outcome = _watch(process, attempt, spec, progress)
             if outcome.status == "succeeded":
                 outcome = _still_there(edition, spec, outcome)
         except KeyboardInterrupt:
@@ -164,4 +167,3 @@ def _abandoned(lock: Path) -> bool:
         return True
     except BlockingIOError:
         return False
-

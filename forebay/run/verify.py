@@ -65,8 +65,9 @@ def verify(edition: Edition, spec: RunSpec, outcome: Outcome, run: Path, progres
             for upload in spec.uploads:
                 accepted = run / "attempts" / "1" / "prepared" / f"{upload.declared.name}.accepted.parquet"
                 _input(connection, upload.declared, upload.hierarchy_types, accepted)
-            for stage in compiled.script:
-                _stage(connection, spec, stage, progress)
+            with duckdb.without_pandas():
+                for stage in compiled.script:
+                    _stage(connection, spec, stage, progress)
         except duckdb.Error as error:
             _all_there(edition)
             named = duckdb.resource_error(error, "verify", "the unsplit script", limits.refresh_memory, limits.refresh_temp_disk)
@@ -90,8 +91,9 @@ def _all_there(edition: Edition) -> None:
             if not same(file):
                 state = "was overwritten" if Path(file.path).exists() else "is gone"
                 raise ForebayError(
-                    "source.gone", f"source `{version.source.name}`: the file {state} since edition {edition.number} read it", where=file.path,
-                    advice="The run still answers for its edition; `forebay refresh` publishes one of the present files, which can be verified",
+                    "source.gone", f"source `{version.source.name}`: the file {state} since edition {edition.number} read it",
+                    where=file.path,
+                    advice="The run still answers for its edition; `forebay refresh` publishes one that can be verified",
                 )  # fmt: skip
 
 
@@ -153,13 +155,16 @@ def _input(connection: duckdb.Connection, declared: Input, types: Mapping[str, s
     parts = []
     for mask in filled:
         specific = "[" + ", ".join(str(depth) for depth in _specificity(hierarchy, mask)) + "]"
-        agree = " AND ".join(f"i.{duckdb.quoted(c)} = h.{duckdb.quoted(c)}" for c, f in zip(hierarchy.levels, mask, strict=True) if f) or "true"
+        agree = (
+            " AND ".join(f"i.{duckdb.quoted(c)} = h.{duckdb.quoted(c)}" for c, f in zip(hierarchy.levels, mask, strict=True) if f) or "true"
+        )
         parts.append(
             f"SELECT {grain}{rest}, {specific} AS specific_, {latest} AS latest_ FROM verify_rows i "
             f"JOIN {duckdb.quoted(hierarchy.table)} h ON {agree} WHERE {_mask(hierarchy, mask)}"
         )
     if not parts:
-        parts = [f"SELECT {grain}{rest}, [0] AS specific_, {latest} AS latest_ FROM verify_rows i, {duckdb.quoted(hierarchy.table)} h WHERE false"]
+        none = f"FROM verify_rows i, {duckdb.quoted(hierarchy.table)} h WHERE false"
+        parts = [f"SELECT {grain}{rest}, [0] AS specific_, {latest} AS latest_ {none}"]
     cell = ", ".join(duckdb.quoted(level) for level in hierarchy.grain)
     connection.execute(
         f"CREATE TABLE {name} AS SELECT {columns} FROM ({' UNION ALL '.join(parts)}) "

@@ -23,7 +23,7 @@ _INTEGERS = exp.DataType.INTEGER_TYPES - {exp.DType.UINT128, exp.DType.UINT256, 
 
 
 class Resolved(NamedTuple):
-    """A query with every name resolved: its output columns in order, and the kind of every column reference in `tree` by identity."""
+    """A query with its names resolved: its output columns in order, and the kind of each column reference in `tree`, by `id`."""
 
     tree: exp.Expr
     columns: tuple[tuple[str, Kind], ...]
@@ -52,7 +52,7 @@ def resolve_columns(query: exp.Expr, schema: Schema, *, aliases: bool = True) ->
     With `aliases=False` a WHERE or select list that uses the select list's own names is not resolved either: whether such a
     name means an outer column cannot be told from inside.
     """
-    shown = {table: dict.fromkeys(columns, "INT") for table, columns in schema.items() if columns}
+    shown: dict[str, object] = {table: dict.fromkeys(columns, "INT") for table, columns in schema.items() if columns}
     try:
         tree = qualify(
             query.copy(),
@@ -95,9 +95,7 @@ def _reference(column: exp.Column, scope: Scope, schema: Schema, outputs: Mappin
     return ""
 
 
-def _outputs(
-    query: exp.Expr, references: Mapping[int, Kind], outputs: Mapping[int, list[tuple[str, Kind]]]
-) -> list[tuple[str, Kind]]:
+def _outputs(query: exp.Expr, references: Mapping[int, Kind], outputs: Mapping[int, list[tuple[str, Kind]]]) -> list[tuple[str, Kind]]:
     if isinstance(query, exp.SetOperation):
         left, right = outputs.get(id(query.this.unnest()), []), outputs.get(id(query.expression.unnest()), [])
         if query.args.get("by_name"):
@@ -116,46 +114,49 @@ def _both(*kinds: Kind) -> Kind:
     return "decimal" if "decimal" in kinds else "integer"
 
 
-def kind_in(node: exp.Expr, references: Mapping[int, Kind], outputs: Mapping[int, list[tuple[str, Kind]]] | None = None) -> Kind:
+def kind_in(node: exp.Expr | None, references: Mapping[int, Kind], outputs: Mapping[int, list[tuple[str, Kind]]] | None = None) -> Kind:
     """The kind of an expression: exact only by the rules listed here, each true of DuckDB."""
-
-    def of(part: exp.Expr | None) -> Kind:
-        return kind_in(part, references, outputs) if part is not None else ""
-
     match node:
         case exp.Column():
-            return references.get(id(node), "")
+            kinds = [references.get(id(node), "")]
         case exp.Literal():
-            return _literal(node)
-        case exp.Boolean() | exp.Count() | exp.CountIf() | exp.RowNumber():
-            return "integer"
-        case exp.Null():
-            return "integer"
+            kinds = [_literal(node)]
         case exp.Cast():
-            return _kind_of_type(node.args.get("to"))
-        case exp.Alias() | exp.Paren() | exp.Neg() | exp.Abs() | exp.Sum() | exp.Min() | exp.Max() | exp.Filter() | exp.Window():
-            return of(node.this)
-        case exp.Round() if node.args.get("decimals") is None or isinstance(node.args["decimals"], exp.Literal):
-            return of(node.this)
-        case exp.Distinct() if len(node.expressions) == 1 and not node.args.get("on"):
-            return of(node.expressions[0])
-        case exp.Add() | exp.Sub() | exp.Mul() | exp.Mod():
-            return _both(of(node.this), of(node.expression))
-        case exp.IntDiv():
-            return "integer" if of(node.this) == of(node.expression) == "integer" else ""
+            kinds = [_kind_of_type(node.args.get("to"))]
+        case exp.Subquery():
+            kinds = [kind for _, kind in (outputs or {}).get(id(node.unnest()), [])]
+        case exp.Boolean() | exp.Null() | exp.Count() | exp.CountIf() | exp.RowNumber():
+            kinds = ["integer"]
+        case _:
+            kinds = [kind_in(operand, references, outputs) for operand in _operands(node)]
+    if not kinds or (isinstance(node, exp.IntDiv | exp.Mod) and "decimal" in kinds):
+        return ""
+    return _both(*kinds)
+
+
+_LIKE_THEIR_ARGUMENT = (
+    *(exp.Alias, exp.Paren, exp.Neg, exp.Abs, exp.Round, exp.Nullif),
+    *(exp.Sum, exp.Min, exp.Max, exp.Filter, exp.Window),
+)
+_LIKE_BOTH_ARGUMENTS = (exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.IntDiv)
+
+
+def _operands(node: exp.Expr | None) -> list[exp.Expr | None]:
+    """The parts of `node` that are exact exactly if it is; none if it is of a sort that is not known to be."""
+    match node:
+        case exp.If() | exp.Case():
+            branches = [node] if isinstance(node, exp.If) else node.args["ifs"]
+            default = node.args.get("false") or node.args.get("default") or exp.null()
+            return [*(branch.args["true"] for branch in branches), default]
         case exp.Coalesce() | exp.Greatest() | exp.Least():
-            return _both(of(node.this), *map(of, node.expressions))
-        case exp.Nullif():
-            return of(node.this)
-        case exp.If():
-            default = node.args.get("false")
-            return _both(of(node.args["true"]), of(default) if default is not None else "integer")
-        case exp.Case():
-            default = node.args.get("default")
-            return _both(*(of(branch.args["true"]) for branch in node.args["ifs"]), of(default) if default is not None else "integer")
-        case exp.Subquery() if outputs is not None and len(found := outputs.get(id(node.unnest()), [])) == 1:
-            return found[0][1]
-    return ""
+            return [node.this, *node.expressions]
+        case exp.Distinct():
+            return list(node.expressions)
+        case exp.Expression() if isinstance(node, _LIKE_THEIR_ARGUMENT):
+            return [node.this]
+        case exp.Expression() if isinstance(node, _LIKE_BOTH_ARGUMENTS):
+            return [node.this, node.expression]
+    return []
 
 
 def _literal(node: exp.Literal) -> Kind:

@@ -26,7 +26,7 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
 class Masked(NamedTuple):
-    """A text whose parameters' dollars, at `parameters`, are underscores; `unclosed` is where a string or comment opens for good."""
+    """A text whose parameters' dollars, at `parameters`, are underscores. A string or comment opens for good at `unclosed`."""
 
     text: str
     parameters: frozenset[int]

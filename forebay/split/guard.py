@@ -10,27 +10,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 
-from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot import Token, TokenType, exp
 
 from forebay.errors import ForebayError, Problems
 from forebay.split.parameters import CLOCK_CALLS, uses
 from forebay.split.scopes import named_tables
-from forebay.split.stage import Stage
 from forebay.split.stability import VOLATILE
+from forebay.split.stage import Stage
 from forebay.split.syntax import Place, parse_tokens, start_of, tokenize
 
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 """The functions that may stand in FROM."""
 
-_DENIED = frozenset(
-    """
-    getenv getvariable get_block_size in_search_path nextval currval lastval query query_table write_log which_secret txid_current
-    sleep_ms stats error glob sniff_csv seq_scan arrow_scan arrow_scan_dumb pandas_scan python_map_function json_execute_serialized_sql
-    enable_logging disable_logging enable_profiling disable_profiling checkpoint force_checkpoint truncate_duckdb_logs session_user user
-    col_description obj_description shobj_description vector_type
-    """.split()
-)
+_DENIED_NAMES = """
+    getenv getvariable get_block_size in_search_path nextval currval lastval query query_table write_log which_secret
+    txid_current sleep_ms stats error glob sniff_csv seq_scan arrow_scan arrow_scan_dumb pandas_scan python_map_function
+    json_execute_serialized_sql enable_logging disable_logging enable_profiling disable_profiling checkpoint
+    force_checkpoint truncate_duckdb_logs session_user user col_description obj_description shobj_description vector_type
+"""
+_DENIED = frozenset(_DENIED_NAMES.split())
 _DENIED_STARTS = ("read_", "parquet_", "duckdb_", "pragma_", "pg_", "current_", "inet_", "has_")
 _HARMLESS = frozenset(CLOCK_CALLS) | {"pg_typeof", "pg_size_pretty"}
 _DENIED_WORDS = frozenset({"current_user", "session_user", "current_role", "current_catalog", "current_schema"})
@@ -38,12 +36,11 @@ _DENIED_WORDS = frozenset({"current_user", "session_user", "current_role", "curr
 _STATEMENTS = (exp.Command, exp.DDL, exp.DML, exp.Describe, exp.Summarize, exp.Show, exp.Into, exp.Set, exp.Attach, exp.Pragma)
 
 
-def check(
-    stage: Stage, file: str, tables: Collection[str], parameters: Collection[str], *, frozen_time: bool = True
-) -> None:
-    """Raise what is wrong with `stage`, all at once: codes `sql.forbidden`, `sql.unknown_table`, `sql.unknown_parameter`, `sql.not_deterministic`.
+def check(stage: Stage, file: str, tables: Collection[str], parameters: Collection[str], *, frozen_time: bool = True) -> None:
+    """Raise all that is wrong with `stage` at once.
 
-    `tables` are the relations it may read. With `frozen_time=False` (a declared Tier-2 table) the clock is refused too.
+    Codes: `sql.forbidden`, `sql.unknown_table`, `sql.unknown_parameter`, `sql.not_deterministic`. `tables` are the relations that
+    it may read. With `frozen_time=False` (a declared Tier-2 table) the clock is refused too.
     """
     place = Place(file, stage.line, stage.column)
     tokens = tokenize(stage.sql, place)
@@ -87,30 +84,22 @@ def _tables(tree: exp.Expr, tables: Collection[str]) -> Iterator[_Found]:
     for table, cte in named_tables(tree):
         shown = table.sql("duckdb", comments=False)
         if table.args.get("db") or table.args.get("when") or table.args.get("version"):
-            yield _offset(table), "sql.forbidden", f"`{shown}` reaches outside the project's tables", "Name a table as it is declared, without a schema"
+            what = f"`{shown}` reaches outside the project's tables"
+            yield _offset(table), "sql.forbidden", what, "Name a table as it is declared, without a schema"
         elif cte is None and table.name.lower() not in known:
             if any(sign in table.name for sign in "./\\:*"):
                 yield _offset(table), "sql.forbidden", f"a query cannot read the file {table.name!r}", "Declare it as a source"
             else:
                 near = get_close_matches(table.name.lower(), known, 1)
-                yield _offset(table), "sql.unknown_table", f"there is no table `{table.name}`", f"Did you mean `{near[0]}`?" if near else ""
-    for table in tree.find_all(exp.Table, exp.Lateral):
-        if isinstance(table.this, exp.Func) and not _listed(table.this):
-            yield (
-                _offset(table),
-                "sql.forbidden",
-                f"`{_function_name(table.this)}` cannot stand in FROM",
-                f"Only {', '.join(sorted(TABLE_FUNCTIONS))} can; files are declared as sources",
-            )
+                advice = f"Did you mean `{near[0]}`?" if near else ""
+                yield _offset(table), "sql.unknown_table", f"there is no table `{table.name}`", advice
+    advice = f"Only {', '.join(sorted(TABLE_FUNCTIONS))} and declared tables can"
+    for part in tree.find_all(exp.Table, exp.Lateral):
+        if not isinstance(part.this, _READABLE):
+            yield _offset(part), "sql.forbidden", "this function cannot stand in FROM", advice
 
 
-def _listed(function: exp.Expr) -> bool:
-    known = isinstance(function, exp.GenerateSeries | exp.Unnest | exp.Explode)
-    return known or (isinstance(function, exp.Anonymous) and function.name.lower() in TABLE_FUNCTIONS)
-
-
-def _function_name(function: exp.Expr) -> str:
-    return function.name.lower() if isinstance(function, exp.Anonymous) else function.key
+_READABLE = (exp.Identifier, exp.Query, exp.Values, exp.GenerateSeries, exp.Unnest, exp.Explode)
 
 
 def _calls(tokens: Sequence[Token]) -> Iterator[_Found]:
@@ -122,12 +111,15 @@ def _calls(tokens: Sequence[Token]) -> Iterator[_Found]:
         if token.token_type is TokenType.STRING:
             continue
         if called and name in VOLATILE:
-            yield token.start, "sql.not_deterministic", f"`{name}()` is not a function of the data", "Derive the value from a key, or pass it as a parameter"
+            what = f"`{name}()` is not a function of the data"
+            yield token.start, "sql.not_deterministic", what, "Derive the value from a key, or pass it as a parameter"
         elif called and name in CLOCK_CALLS and before is TokenType.DOT:
             yield token.start, "sql.forbidden", f"`{name}()` cannot be qualified", f"Write `{name}()`"
         elif called and name not in _HARMLESS and (name in _DENIED or name.startswith(_DENIED_STARTS)):
             yield token.start, "sql.forbidden", f"`{name}()` reads or changes more than the data", ""
-        elif name in _DENIED_WORDS and token.token_type is not TokenType.IDENTIFIER and before not in (TokenType.DOT, TokenType.ALIAS):
+        elif name not in _DENIED_WORDS or token.token_type is TokenType.IDENTIFIER:
+            continue
+        elif before not in (TokenType.DOT, TokenType.ALIAS):
             yield token.start, "sql.forbidden", f"`{name}` reads the session", ""
 
 
@@ -149,7 +141,8 @@ def _parameters(tokens: Sequence[Token], parameters: Collection[str]) -> Iterato
 def _clock(tokens: Sequence[Token]) -> Iterator[_Found]:
     for use in uses(tokens):
         if use.clock:
-            yield use.start, "sql.not_deterministic", "a Tier-2 table cannot read the clock", "Move it to the calculation, where the clock is a parameter"
+            advice = "Move it to the calculation, where the clock is a parameter"
+            yield use.start, "sql.not_deterministic", "a Tier-2 table cannot read the clock", advice
 
 
 def _offset(node: exp.Expr) -> int:

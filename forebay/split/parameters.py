@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlglot.tokens import Token, TokenType
+from sqlglot import Token, TokenType
 
 from forebay.errors import ForebayError
 from forebay.split.syntax import Place, tokenize
@@ -77,7 +77,8 @@ def bind(sql: str, parameters: Mapping[str, str]) -> str:
     at = 0
     for use in uses(tokenize(sql, place)):
         if not use.clock and use.name.lower() not in declared:
-            raise ForebayError("sql.unknown_parameter", f"parameter `${use.name}` is not declared", where=place.at(sql, use.start))
+            what = f"parameter `${use.name}` is not declared"
+            raise ForebayError("sql.unknown_parameter", what, where=place.at(sql, use.start))
         replacement = use.clock or "CAST(${} AS {})".format(*declared[use.name.lower()])
         parts += [sql[at : use.start], replacement]
         at = use.end

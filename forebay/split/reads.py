@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot import TokenType, exp
 
 from forebay.split.scopes import named_tables
-from forebay.split.script import Stage
+from forebay.split.stage import Stage
 from forebay.split.syntax import Place, parse, tokenize
 
 
-def columns_read(
-    stages: Iterable[Stage], sources: Mapping[str, Collection[str]]
-) -> dict[str, tuple[str, ...] | None]:
+def columns_read(stages: Iterable[Stage], sources: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...] | None]:
     """For each of `sources` that `stages` read, the columns they may need in the source's order, or None for all.
 
     A source of which only rows are counted gives its first column.

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot import Token, TokenType, exp
 
 from forebay.errors import ForebayError, Problems
 from forebay.split.stage import Stage
@@ -78,9 +77,8 @@ def _stage(tokens: Sequence[Token], text: str, file: str, *, alone: bool) -> Sta
     if tokens[0].token_type in QUERY_STARTS:
         if alone:
             return _query(ONLY_RESULT, tokens, text, file)
-        raise ForebayError(
-            "sql.not_select", "a SELECT among several statements needs a name", where=Place(file).at(text, tokens[0].start), advice=_FORM
-        )
+        what = "a SELECT among several statements needs a name"
+        raise ForebayError("sql.not_select", what, where=Place(file).at(text, tokens[0].start), advice=_FORM)
     words = [token.text.lower() if token.token_type is not TokenType.IDENTIFIER else "" for token in tokens]
     at = 1 if words[0] == "create" else 0
     at += 2 if at and words[at : at + 2] == ["or", "replace"] else 0

@@ -13,13 +13,15 @@ from sqlglot import exp
 
 from forebay.errors import ForebayError, Problems
 from forebay.split.columns import Kind, Resolved, kind_of, resolve_columns
-from forebay.split.hoist import Verdict, hoist, output_names, quoted, with_queries
-from forebay.split.parameters import used
+from forebay.split.hoist import hoist, quoted, with_queries
+from forebay.split.parameters import NOW, used
 from forebay.split.reads import columns_read
 from forebay.split.scopes import external, named_tables
-from forebay.split.script import Stage, read_script
+from forebay.split.script import read_script
+from forebay.split.shape import output_names
 from forebay.split.stability import find_unstable
-from forebay.split.syntax import Place, parse
+from forebay.split.stage import Stage
+from forebay.split.syntax import parse, start_of
 
 Columns = Mapping[str, Mapping[str, str]]
 """Relations, each with its columns and their DuckDB types."""
@@ -60,28 +62,27 @@ def split(
     """Split `script` by what changes slowly.
 
     `sources` hold the declared Tier-2 tables too, and `tables` names those. `outputs` are by default the stages that no other
-    stage reads. `stage_types` are the engine's own column types of stages, where known. Stages in `keep` stay on demand as they are:
-    the caller names those for which the engine found the halves to differ from the whole in a column's name or type.
+    stage reads. `stage_types` are the engine's own column types of stages, where known. Stages in `keep` stay on demand as they
+    are: the caller names those whose halves the engine does not bind, or binds to other column names or types than the whole.
     """
     stages = read_script(script, "script") if isinstance(script, str) else tuple(script)
-    return _Calculation(stages, sources, inputs, parameters, tables, stage_types or {}, keep).split(outputs)
+    work = _Calculation(stages, sources, inputs, stage_types or {}, keep)
+    for stage in stages:
+        used_but_unknown = {use.lower() for use in used(stage.sql)} - {NOW, *(name.lower() for name in parameters)}
+        if used_but_unknown:
+            what = f"parameter `${min(used_but_unknown)}` is not declared"
+            raise ForebayError("sql.unknown_parameter", what, where=f"stage {stage.name}")
+        work.place(stage)
+    return work.halves(outputs, {table.lower() for table in tables})
 
 
 class _Calculation:
     """The stages while they are sorted into static and dynamic. Names are compared in lower case."""
 
     def __init__(
-        self,
-        stages: tuple[Stage, ...],
-        sources: Columns,
-        inputs: Columns,
-        parameters: Mapping[str, str],
-        tables: Collection[str],
-        stage_types: Columns,
-        keep: Collection[str],
+        self, stages: tuple[Stage, ...], sources: Columns, inputs: Columns, stage_types: Columns, keep: Collection[str]
     ) -> None:
-        self.stages, self.sources, self.tables = stages, sources, {table.lower() for table in tables}
-        self.parameters = parameters
+        self.stages, self.sources = stages, sources
         self.stage_types = {name.lower(): types for name, types in stage_types.items()}
         self.kept = {name.lower() for name in keep}
         self.trees = {stage.name.lower(): parse(stage.sql) for stage in stages}
@@ -110,19 +111,20 @@ class _Calculation:
             name = stage.name.lower()
             if name in before:
                 what = f"stage `{stage.name}` has the name of another table"
-                problems.append(ForebayError("sql.duplicate_stage", what, where=f"line {stage.line}", advice="Give it a name of its own"))
+                advice = "Give it a name of its own"
+                problems.append(ForebayError("sql.duplicate_stage", what, where=f"line {stage.line}", advice=advice))
             for table, cte in named_tables(self.trees[name]):
                 if cte is None and table.name.lower() not in before:
-                    place = Place("line", stage.line, stage.column).at(stage.sql, table.this.meta.get("start", 0))
-                    defined = "is defined below: a stage reads only those above it" if table.name.lower() in self.trees else "is not there"
-                    problems.append(ForebayError("sql.unknown_table", f"table `{table.name}` {defined}", where=place.replace(":", " ", 1)))
+                    line = stage.line + stage.sql.count("\n", 0, start_of(table) or 0)
+                    below = "is defined below: a stage reads only those above it"
+                    what = f"table `{table.name}` {below if table.name.lower() in self.trees else 'is not there'}"
+                    problems.append(ForebayError("sql.unknown_table", what, where=f"stage {stage.name}, line {line}"))
             before.add(name)
         if problems:
             raise problems[0] if len(problems) == 1 else Problems(problems)
 
-    def split(self, outputs: Collection[str] | None) -> Split:
-        for stage in self.stages:
-            self.place(stage)
+    def halves(self, outputs: Collection[str] | None, tables: Collection[str]) -> Split:
+        """The split, all stages being placed; `tables` are the sources that are Tier-2 tables already."""
         everywhere = frozenset().union(*self.reads.values())
         wanted = {name.lower() for name in outputs} if outputs is not None else set(self.trees) - everywhere
         on_demand = frozenset().union(*(external(parse(stage.sql)) for stage in self.residual.values()))
@@ -133,10 +135,11 @@ class _Calculation:
             own = {stage.name: stage.sql} if name in ahead else self.hoisted.get(name, {})
             tier2 |= {table: self.complete(sql, ahead) for table, sql in own.items()}
             if name in self.static:
-                how = ("tier2", "reads only what changes slowly") if name in ahead else ("inlined", "is read only by what is computed ahead")
-                self.say(stage, stage.name, how[0], "split.static", how[1], 0)
+                decision = "tier2" if name in ahead else "inlined"
+                why = "reads only what changes slowly" if name in ahead else "is read only by what is computed ahead"
+                self.say(stage, stage.name, decision, ("split.static", why, 0))
         residual = tuple(self.residual.values())
-        raw = {name: tuple(columns) for name, columns in self.sources.items() if name.lower() not in self.tables}
+        raw = {name: tuple(columns) for name, columns in self.sources.items() if name.lower() not in tables}
         order = {stage.name: index for index, stage in enumerate(self.stages)}
         reasons = tuple(sorted(self.reasons, key=lambda reason: (order[reason.stage], reason.line)))
         return Split(tier2, residual, reasons, columns_read(residual, raw))
@@ -146,27 +149,28 @@ class _Calculation:
         name = stage.name.lower()
         tree = self.trees[name]
         resolved = resolve_columns(tree, self.schema)
-        self.schema[name] = _kinds(self.stage_types[name]) if name in self.stage_types else dict(resolved.columns if resolved else ())
+        found = dict(resolved.columns) if resolved else {}
+        self.schema[name] = _kinds(self.stage_types[name]) if name in self.stage_types else found
         obstacle = self.obstacle(stage, tree, resolved)
         if obstacle is None:
             self.static[name] = stage
             return
-        code, why, offset = obstacle
-        self.say(stage, stage.name, "residual", code, why, offset)
+        self.say(stage, stage.name, "residual", obstacle)
         self.dynamic.add(name)
         if name in self.kept:
             self.residual[name] = stage
             return
         done = hoist(stage.name, stage.sql, frozenset(self.dynamic), self.schema, self.unused)
         self.hoisted[name] = done.tables
-        self.residual[name] = Stage(stage.name, done.sql if done.tables else stage.sql, stage.line, stage.column)
-        for verdict in done.verdicts:
-            self.explain(stage, verdict)
+        self.residual[name] = Stage(stage.name, done.sql, stage.line, stage.column)
+        for scope, code, why, offset, table in done.verdicts:
+            self.say(stage, table or scope, "tier2" if table else "residual", (code, why, offset))
 
     def obstacle(self, stage: Stage, tree: exp.Expr, resolved: Resolved | None) -> tuple[str, str, int] | None:
         """Why `stage` cannot be a Tier-2 table as a whole: code, reason, and the offset of what it is about."""
         name = stage.name.lower()
-        causes = [f"`{read}`" for read in sorted(self.reads[name] & self.dynamic)] + [f"`${use}`" for use in sorted(used(stage.sql))]
+        causes = [f"`{read}`" for read in sorted(self.reads[name] & self.dynamic)]
+        causes += [f"`${use}`" for use in sorted(used(stage.sql))]
         if name in self.kept:
             return "split.kept", "the engine gives its columns other names or types when it is split", 0
         if causes:
@@ -189,7 +193,7 @@ class _Calculation:
                 needed.add(read)
                 reads += self.reads[read]
         items = [f"{quoted(stage.name)} AS (\n{stage.sql}\n)" for name, stage in self.static.items() if name in needed]
-        return with_queries(items, sql) if items else sql
+        return with_queries(items, sql)
 
     def unused(self, name: str) -> str:
         """`name`, with a number added if something else is called so."""
@@ -200,13 +204,10 @@ class _Calculation:
         self.taken.add(free.lower())
         return free
 
-    def say(self, stage: Stage, scope: str, decision: str, code: str, why: str, offset: int) -> None:
+    def say(self, stage: Stage, scope: str, decision: str, verdict: tuple[str, str, int]) -> None:
+        code, why, offset = verdict
         line = stage.line + stage.sql.count("\n", 0, offset)
         self.reasons.append(Reason(stage.name, scope, decision, code, why, line))
-
-    def explain(self, stage: Stage, verdict: Verdict) -> None:
-        scope = verdict.table or verdict.scope
-        self.say(stage, scope, "tier2" if verdict.table else "residual", verdict.code, verdict.why, verdict.offset)
 
 
 def _kinds(columns: Mapping[str, str]) -> dict[str, Kind]:

@@ -14,28 +14,35 @@ from sqlglot import exp
 from forebay.split.columns import Kind, Resolved, kind_in
 from forebay.split.syntax import start_of
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _EXACT_IF_ARGUMENT = frozenset({"sum", "avg", "mean", "sum_no_overflow"})
-_ALWAYS_STABLE = frozenset(
+_ALWAYS_STABLE = _words(
     """
     count count_star count_if countif min max bool_and bool_or bit_and bit_or bit_xor bitstring_agg median quantile quantile_cont
     quantile_disc mad approx_count_distinct histogram histogram_exact rank dense_rank rank_dense percent_rank cume_dist grouping
     grouping_id logical_and logical_or percentile_cont percentile_disc
-    """.split()
-)
-_STABLE_IF_ORDERED = frozenset(
     """
-    first last any_value arbitrary list array_agg string_agg group_concat listagg arg_max arg_min argmax argmin max_by min_by arg_max_null
+)
+_STABLE_IF_ORDERED = _words(
+    """
+    first last any_value arbitrary list array_agg string_agg group_concat listagg
+    arg_max arg_min argmax argmin max_by min_by arg_max_null
     arg_min_null arg_max_nulls_last arg_min_nulls_last first_value last_value nth_value lag lead ntile row_number fill
     json_group_array json_group_object json_group_structure
-    """.split()
+    """
 )
 _TIES = frozenset({"mode", "approx_top_k"})
-_INEXACT = frozenset(
+_INEXACT = _words(
     """
-    approx_quantile reservoir_quantile corr covar_pop covar_samp entropy favg fsum kahan_sum sumkahan kurtosis kurtosis_pop product
+    approx_quantile reservoir_quantile corr covar_pop covar_samp entropy favg fsum kahan_sum sumkahan kurtosis kurtosis_pop
+    product
     regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy sem skewness stddev stddev_pop
     stddev_samp var_pop var_samp variance wavg weighted_avg geomean geometric_mean
-    """.split()
+    """
 )
 VOLATILE = frozenset({"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "setseed", "ago"})
 """Functions whose answer is not a function of their arguments."""
@@ -65,47 +72,44 @@ def find_unstable(text: str, tree: exp.Expr, resolved: Resolved | None) -> Unsta
 
 
 def _order_of_rows(node: exp.Expr) -> tuple[str, str] | None:
-    code = "split.order_dependent"
-    if isinstance(node, exp.Query) and not node.args.get("order"):
-        if node.args.get("limit") or node.args.get("offset"):
-            return code, "LIMIT without ORDER BY takes any rows"
-        distinct = node.args.get("distinct")
-        if isinstance(distinct, exp.Distinct) and distinct.args.get("on"):
-            return code, "DISTINCT ON without ORDER BY takes any row"
-    if isinstance(node, exp.TableSample):
-        return "split.not_deterministic", "sampling gives other rows each time"
-    if isinstance(node, exp.Pivot):
-        return code, "PIVOT is left whole"
-    if isinstance(node, exp.Join) and node.args.get("method") in ("ASOF", "POSITIONAL"):
-        return code, f"{node.args['method']} JOIN depends on the order of rows"
-    if isinstance(node, exp.Window) and node.args.get("spec") and not node.args.get("order"):
-        return code, "a window frame without ORDER BY"
-    return None
+    """What is wrong with `node` as a clause."""
+    code, why = "split.order_dependent", ""
+    unordered = not node.args.get("order")
+    distinct = node.args.get("distinct")
+    if isinstance(node, exp.Query) and unordered and (node.args.get("limit") or node.args.get("offset")):
+        why = "LIMIT without ORDER BY takes any rows"
+    elif isinstance(node, exp.Query) and unordered and isinstance(distinct, exp.Distinct) and distinct.args.get("on"):
+        why = "DISTINCT ON without ORDER BY takes any row"
+    elif isinstance(node, exp.Window) and unordered and node.args.get("spec"):
+        why = "a window frame without ORDER BY"
+    elif isinstance(node, exp.Join) and node.args.get("method") in ("ASOF", "POSITIONAL"):
+        why = f"{node.args['method']} JOIN depends on the order of rows"
+    elif isinstance(node, exp.Pivot):
+        why = "PIVOT is left whole"
+    elif isinstance(node, exp.TableSample):
+        code, why = "split.not_deterministic", "sampling gives other rows each time"
+    return (code, why) if why else None
 
 
 def _call(text: str, node: exp.Expr, references: Mapping[int, Kind]) -> tuple[str, str] | None:
+    """What is wrong with `node` as a call of a function."""
     if not isinstance(node, exp.Func):
         return None
     name = _written(text, node)
+    code, why = "split.order_dependent", ""
     if name in VOLATILE:
-        return "split.not_deterministic", f"`{name}` is not a function of the data"
-    if not isinstance(node, exp.AggFunc) and name not in AGGREGATES:
-        return None
-    if name in _ALWAYS_STABLE:
-        return None
-    if name in _STABLE_IF_ORDERED:
-        return None if _ordered(node) else ("split.order_dependent", f"`{name}` without ORDER BY depends on the order of rows")
-    if name in _TIES:
-        return "split.order_dependent", f"`{name}` breaks ties by the order of rows"
-    if name in _EXACT_IF_ARGUMENT:
-        argument = node.expressions[0] if isinstance(node, exp.Anonymous) and node.expressions else node.this
-        if isinstance(argument, exp.Expr) and kind_in(argument, references):
-            return None
-        return (
-            "split.unstable",
-            f"`{name}` over values that are not known to be exact: a sum of DOUBLEs is not a function of its rows; cast to DECIMAL",
-        )
-    return "split.unstable", f"`{name}` computes in DOUBLE, and its last digits depend on the order of rows"
+        code, why = "split.not_deterministic", "is not a function of the data"
+    elif name in _TIES:
+        why = "breaks ties by the order of rows"
+    elif name in _STABLE_IF_ORDERED:
+        why = "" if _ordered(node) else "without ORDER BY depends on the order of rows"
+    elif name in _EXACT_IF_ARGUMENT:
+        argument = next(iter(node.expressions), None) if isinstance(node, exp.Anonymous) else node.this
+        exact = kind_in(argument, references) if isinstance(argument, exp.Expr) else ""
+        code, why = "split.unstable", "" if exact else "adds values that are not known to be exact; cast them to DECIMAL"
+    elif name not in _ALWAYS_STABLE and (isinstance(node, exp.AggFunc) or name in _INEXACT):
+        code, why = "split.unstable", "computes in DOUBLE, and its last digits depend on the order of rows"
+    return (code, f"`{name}` {why}") if why else None
 
 
 def _written(text: str, function: exp.Func) -> str:

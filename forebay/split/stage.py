@@ -13,7 +13,7 @@ _BOUND = re.compile(r"CAST\((\$\w+) AS (?:[^()$]|\([^()]*\))*\)")
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One `create table NAME as select …` of a script; `sql` is the SELECT, whose first character is at `line`, `column` of the file (from 1)."""
+    """One `create table NAME as select …` of a script. `sql` is the SELECT; its first character is at `line`, `column` (from 1)."""
 
     name: str
     sql: str

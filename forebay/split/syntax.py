@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import Token, TokenType
 
 from forebay.errors import ForebayError
 from forebay.split.dollars import mask
@@ -84,9 +83,16 @@ def _plain(description: str | None) -> str:
     return "something is missing" if "<class" in words else words[0].lower() + words[1:]
 
 
-def parse(text: str, place: Place = Place("sql")) -> exp.Expr:
+def parse(text: str) -> exp.Expr:
     """The tree of `text`, one statement, with the offsets of `text` in the positions of its names."""
+    place = Place("sql")
     return parse_tokens(tokenize(text, place), text, place)
+
+
+def trimmed(text: str) -> str:
+    """`text` from its first token to its last: without the comments around it, which could swallow what follows."""
+    tokens = tokenize(text, Place("sql"))
+    return text[tokens[0].start : tokens[-1].end + 1]
 
 
 def query_groups(text: str) -> Iterator[tuple[int, int]]:

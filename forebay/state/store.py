@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    URL,
     BigInteger,
     Boolean,
     Column,
@@ -109,7 +110,7 @@ class Store:
     """The state of one project. Safe to open from several processes."""
 
     def __init__(self, file: Path) -> None:
-        self._engine: Engine = create_engine(f"sqlite:///{file}", poolclass=NullPool, connect_args={"timeout": 30})
+        self._engine: Engine = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool, connect_args={"timeout": 30})
         event.listen(self._engine, "connect", _configure)
         try:
             if not file.exists():
@@ -117,7 +118,9 @@ class Store:
             with self._engine.connect() as connection:
                 found = connection.execute(select(_about.c.schema)).scalar()
         except DatabaseError as error:
-            raise ForebayError("state.unreadable", str(error.orig), where=str(file), advice="Restore it from a backup; nothing was changed") from None
+            raise ForebayError(
+                "state.unreadable", str(error.orig), where=str(file), advice="Restore it from a backup; nothing was changed"
+            ) from None
         if found != SCHEMA:
             raise ForebayError(
                 "state.version", f"written by another version of Forebay (schema {found}, this one writes {SCHEMA})", where=str(file)
@@ -168,7 +171,9 @@ class Store:
         with self._engine.begin() as connection:
             connection.execute(insert(_run).values(values))
 
-    def finish_run(self, run_id: str, status: str, *, attempt: int | None = None, code: str | None = None, error: str | None = None) -> bool:
+    def finish_run(
+        self, run_id: str, status: str, *, attempt: int | None = None, code: str | None = None, error: str | None = None
+    ) -> bool:
         """Give a running run its final status, once. False if it already has one: a late attempt overwrites nothing."""
         values = {"status": status, "finished_at": now(), "attempt": attempt, "code": code, "error": error}
         with self._engine.begin() as connection:
@@ -185,7 +190,7 @@ class Store:
         with self._engine.connect() as connection:
             query = select(_run).order_by(_run.c.id.desc())
             rows = connection.execute(query.limit(1) if text == "last" else query).all()
-        found = [_as_run(row) for row in rows if text == "last" or row.id == text or row.id.startswith(text) or row.id.endswith(text)]
+        found = [_as_run(row) for row in rows if text in ("last", row.id) or row.id.startswith(text) or row.id.endswith(text)]
         if len(found) == 1:
             return found[0]
         what = f"{len(found)} runs match `{text}`" if found else f"there is no run `{text}`"

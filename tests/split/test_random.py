@@ -1,11 +1,11 @@
 """Random scripts over stages, WITH queries and subqueries whose names hide each other: the halves answer as the whole."""
 
+from executed import assert_same_answers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forebay.split.script import read_script
 from forebay.split.split import split
-from tests.split.test_cases import assert_same_answers
 
 SOURCES = {"t": {"k": "INTEGER", "v": "INTEGER"}, "g": {"k": "INTEGER", "v": "INTEGER"}}
 INPUTS = {"d": {"k": "INTEGER", "v": "INTEGER"}}
@@ -62,7 +62,7 @@ def scripts(draw: st.DrawFn) -> str:
     return "\n".join(statements)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(scripts(), st.integers(0, 3))
 def test_the_halves_of_a_random_script_answer_as_the_whole(script: str, seed: int) -> None:
     stages = read_script(script, "random.sql")

@@ -5,24 +5,57 @@ from forebay.split.script import Stage, read_script, read_select
 
 
 def test_stages_keep_their_text_and_their_place() -> None:
-    text = '-- é\ncreate or replace temp table a as -- why\n  select 1 /* two */ as x -- x\n;\nCREATE TABLE if not exists "B c" as (from a);\n'
+    text = (
+        '-- é\ncreate or replace temp table a as -- why\n  select 1 /* two */ as x -- x\n;\nCREATE TABLE if not exists "B c" as (from a);\n'
+    )
     assert read_script(text, "plan.sql") == (
         Stage("a", "select 1 /* two */ as x", 3, 3),
         Stage("B c", "(from a)", 5, 37),
     )
 
 
-@pytest.mark.parametrize("text", ["select ';' as x", "with x as (select 1) from x;", "values (1), (2)", "from t", "(select 1) union all select 2"])
+@pytest.mark.parametrize(
+    "text", ["select ';' as x", "with x as (select 1) from x;", "values (1), (2)", "from t", "(select 1) union all select 2"]
+)
 def test_one_bare_query_is_the_stage_result(text: str) -> None:
     assert read_script(text, "plan.sql") == (Stage("result", text.rstrip(";"), 1, 1),)
 
 
 @pytest.mark.parametrize(
     "text",
-    """attach 'x'|copy t to 'x'|set a = 1|create secret s (type s3)|insert into t values (1)|create view v as select 1|pragma x|call x()
-    |install x|load x|export database 'x'|describe t|create table a(x int)|create table s.t as select 1|create table a as pivot t on x
-    |create table as select 1|create table a as|drop table a|update t set x = 1|use x|checkpoint|summarize t|show tables|explain select 1
-    |create macro f() as 1|prepare p as select 1|execute p|detach x|vacuum|begin|create table a (b) as select 1""".split("|"),
+    [
+        "attach 'x'",
+        "copy t to 'x'",
+        "set a = 1",
+        "create secret s (type s3)",
+        "insert into t values (1)",
+        "create view v as select 1",
+        "pragma x",
+        "call x()",
+        "install x",
+        "load x",
+        "export database 'x'",
+        "describe t",
+        "create table a(x int)",
+        "create table s.t as select 1",
+        "create table a as pivot t on x",
+        "create table as select 1",
+        "create table a as",
+        "drop table a",
+        "update t set x = 1",
+        "use x",
+        "checkpoint",
+        "summarize t",
+        "show tables",
+        "explain select 1\n    ",
+        "create macro f() as 1",
+        "prepare p as select 1",
+        "execute p",
+        "detach x",
+        "vacuum",
+        "begin",
+        "create table a (b) as select 1",
+    ],
 )
 def test_every_other_statement_is_refused(text: str) -> None:
     with pytest.raises(ForebayError) as raised:

@@ -6,7 +6,7 @@ select /* one */ d.k, -- two
   (select max(v) from t -- three )
   ) as m from d -- four
 ---- tier2 b__subquery_1
-select max(v) from t -- three )
+select max(v) from t
 ---- residual b
 select /* one */ d.k, -- two
   (SELECT * FROM b__subquery_1) as m from d

@@ -1,0 +1,45 @@
+# Everything runs in a virtual environment of the project's own, .venv, which the first target that needs it makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.demo ## Refresh, run and verify the retail example on real data; a second call takes seconds
+	@$(BIN)/python examples/retail/get_data.py
+	@$(BIN)/python examples/retail/demo.py
+
+test: $(VENV)/.test ## Run all tests
+	@$(BIN)/python examples/retail/get_data.py
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test ## Lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.test ## Measure start-up, no-op refresh, and the example against its unsplit script
+	@$(BIN)/python examples/retail/get_data.py
+	$(BIN)/python benchmarks/main_job.py
+
+clean: ## Remove the environment and everything built
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis examples/*/data examples/*/lake
+
+$(VENV)/.demo: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing forebay into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing forebay and what its tests need into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.demo

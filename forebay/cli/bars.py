@@ -1,0 +1,131 @@
+"""Progress of long work, on stderr. Apart from `show` because rich's bars take time to import, which a run spends better.
+
+Without a terminal there are no bars, but one line for each thing done. With --json there is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
+
+from forebay.cli.show import count, err, seconds, short
+from forebay.errors import ForebayError, size
+
+
+class _Figures(ProgressColumn):
+    """The right-hand side of a bar: rows and seconds."""
+
+    def render(self, task: Task) -> Text:
+        return Text(str(task.fields["figures"]), style="default" if task.finished else "dim")
+
+
+class _Bars:
+    """A bar for each of `names`, drawn at once so that the whole of the work can be seen."""
+
+    def __init__(self, names: list[str], quiet: bool) -> None:
+        self._quiet = quiet
+        self._width = max((len(name) for name in names), default=0)
+        self._progress = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=22, complete_style="cyan", finished_style="green"),
+            TextColumn("{task.percentage:>3.0f}%"),
+            _Figures(),
+            console=err,
+            disable=quiet or not err.is_terminal,
+            refresh_per_second=12,
+        )
+        self._tasks = {name: self._progress.add_task(name.ljust(self._width), total=100, figures="") for name in names}
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def to(self, name: str, percent: float, figures: str) -> None:
+        """`percent` of `name` is done, but not yet the whole."""
+        self._progress.update(self._tasks[name], completed=min(percent, 99.0), figures=figures)
+
+    def done(self, name: str, figures: str) -> None:
+        """All of `name` is done."""
+        self._end(name, figures, 100.0)
+
+    def failed(self, name: str) -> None:
+        """`name` went no further."""
+        self._end(name, "failed", None)
+
+    def _end(self, name: str, figures: str, percent: float | None) -> None:
+        self._progress.update(self._tasks[name], completed=percent, figures=figures)
+        if self._progress.disable and not self._quiet:
+            err.print(f"  {name.ljust(self._width)}  {escape(figures)}")
+
+
+class Refreshing:
+    """A bar for each table that a refresh builds."""
+
+    def __init__(self, plan: Any, quiet: bool) -> None:
+        self._bars = _Bars([short(table.definition) for table in plan.to_build], quiet)
+        if not quiet:
+            for source in plan.sources:
+                if source.changed:
+                    err.print(f"{source.source}: {source.words()}; {count(source.rows, 'row')} in {count(source.files, 'file')}")
+            if plan.project_changed:
+                err.print("the project's files changed")
+
+    def __enter__(self) -> Refreshing:
+        self._bars.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.__exit__()
+
+    def building(self, table: Any, percent: float) -> None:
+        """How far the build of one table is, 0–100."""
+        self._bars.to(short(table.definition), percent, f"reads {count(table.rows_in, 'row')}" if table.rows_in else "")
+
+    def built(self, table: Any, rows: int, size_: int, seconds_: float) -> None:
+        """One table's slice is complete."""
+        into = f"{table.rows_in:,} → " if table.rows_in else ""
+        self._bars.done(short(table.definition), f"{into}{count(rows, 'row')}, {size(size_)}, {seconds(seconds_)}")
+
+    def failed(self, table: Any, _: ForebayError) -> None:
+        """One table could not be built; the error itself is told at the end."""
+        self._bars.failed(short(table.definition))
+
+
+@contextmanager
+def running(edition: Any, spec: Any, quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """A bar for each step of a run. Gives a function that takes the run's progress."""
+    if not quiet:
+        err.print(f"run {spec.id}   edition {edition.number}, published {edition.published_at[:16].replace('T', ' ')} UTC")
+    told: set[str] = set()
+    with _Bars(["prepare", *(stage.name for stage in spec.stages), "write results"], quiet) as bars:
+
+        def progress(now: Any) -> None:
+            for step in now.steps:
+                if step.state == "running":
+                    bars.to(step.name, step.percent, seconds(step.seconds))
+                elif step.state != "waiting" and step.name not in told:
+                    told.add(step.name)
+                    if step.state == "done":
+                        bars.done(step.name, f"{count(step.rows, 'row'):>16}   {seconds(step.seconds)}")
+                    else:
+                        bars.failed(step.name)
+
+        yield progress
+
+
+@contextmanager
+def unsplit(quiet: bool) -> Iterator[Callable[[str, float], None]]:
+    """One line that says which part of the unsplit script runs, gone when it is done."""
+    off = quiet or not err.is_terminal
+    columns = (SpinnerColumn(), TextColumn("unsplit script: {task.description}"), BarColumn(bar_width=22))
+    with Progress(*columns, console=err, transient=True, disable=off) as bar:
+        task = bar.add_task("sources", total=100)
+        yield lambda name, percent: bar.update(task, description=name, completed=percent)

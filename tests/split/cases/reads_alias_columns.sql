@@ -1,0 +1,10 @@
+-- sources: t(k INTEGER, v DECIMAL(10,2), f DOUBLE, s VARCHAR); g(k INTEGER, name VARCHAR, day DATE)
+-- inputs: d(k INTEGER, w INTEGER)
+-- parameters: p INTEGER = 2
+create table b as select w, q.b from t q(a, b), d;
+---- residual b
+select w, q.b from t q(a, b), d
+---- reasons
+split.dynamic: b residual, line 1
+---- reads
+t: all

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -23,6 +24,8 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else _NO_EDGE)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _NO_EDGE)
 
 _LARGE = 500_000_000
+_WIDEST = 40
+"""Cells of a terminal that one value may take."""
 _NUMERIC = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "NUMERIC")
 
 
@@ -167,14 +170,29 @@ def ran(spec: Any, outcome: Any, took: float, *, as_json: bool) -> None:
         more = f", first {len(output.preview)}" if output.rows > len(output.preview) else ""
         out.print(f"[bold]{name}[/]  {count(output.rows, 'row')}{more}")
         if output.rows:
-            right = [n for n, c in enumerate(output.columns) if any(word in c.type for word in _NUMERIC) and "[" not in c.type]
-            rows = [[Text("NULL", style="dim") if value is None else value for value in row] for row in output.preview]
-            out.print(_grid(rows, [column.name for column in output.columns], right))
+            _preview(output)
     out.print()
     where = _shown(str(Path(next(iter(outcome.outputs.values())).parquet).parent)) if outcome.outputs else ""
     names = ", ".join(f"{name}.{{parquet,csv}}" for name in outcome.outputs)
     out.print(f"run {spec.id}  [green]succeeded[/] in {seconds(took)}")
     out.print(f"results: {where}/{names}" if len(outcome.outputs) == 1 else f"results in {where}/: {names}")
+
+
+def _preview(output: Any) -> None:
+    """The first rows. Columns that do not fit are counted, because half a number is none."""
+    texts = [[column.name, *("NULL" if row[n] is None else row[n] for row in output.preview)] for n, column in enumerate(output.columns)]
+    widths = [min(max(cell_len(text) for text in column), _WIDEST) + 2 for column in texts]
+    fit = max(1, sum(1 for n in range(len(widths)) if sum(widths[: n + 1]) <= out.width))
+    right = [n for n, c in enumerate(output.columns[:fit]) if any(word in c.type for word in _NUMERIC) and "[" not in c.type]
+    rows = [[Text("NULL", style="dim") if value is None else Text(_cut(value)) for value in row[:fit]] for row in output.preview]
+    out.print(_grid(rows, [column.name for column in output.columns[:fit]], right))
+    if fit < len(texts):
+        out.print(f"[dim]and {count(len(texts) - fit, 'more column')}: {', '.join(column.name for column in output.columns[fit:])}[/]")
+
+
+def _cut(text: str) -> str:
+    text = text.replace("\n", "⏎")
+    return text if cell_len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 def _inputs(outcome: Any) -> None:

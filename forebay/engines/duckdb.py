@@ -38,7 +38,6 @@ def connect(*, memory: int, temp_directory: Path, temp_disk: int, threads: int) 
         ":memory:",
         config={
             "memory_limit": f"{memory // 1000}kB",
-            "max_temp_directory_size": f"{temp_disk // 1000}kB",
             "temp_directory": str(temp_directory),
             "threads": threads,
             "autoinstall_known_extensions": False,
@@ -47,6 +46,8 @@ def connect(*, memory: int, temp_directory: Path, temp_disk: int, threads: int) 
             "errors_as_json": True,
         },
     )
+    # In `config` this one would read back right and limit nothing (1.5.5).
+    connection.execute(f"SET max_temp_directory_size = '{temp_disk // 1000}kB'")
     connection.execute("SET TimeZone = 'UTC'")
     # A table name that is not found must be an error, not whatever Python variable has that name.
     connection.execute("SET python_enable_replacements = false")

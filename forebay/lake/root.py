@@ -21,6 +21,9 @@ from pathlib import Path
 
 from forebay.errors import ForebayError
 
+_FRESH = ".project.json."
+"""What `project.json` is called until it is whole, before the number of the process that writes it."""
+
 
 class Lake:
     """Paths below one lake root. `open_lake` makes sure that the root is this project's."""
@@ -98,13 +101,13 @@ def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
             "edition.none", "nothing has been published yet", advice="`forebay refresh` builds and publishes the first edition"
         )
     else:
-        if root.exists() and any(root.iterdir()):
+        if root.exists() and any(not path.name.startswith(_FRESH) for path in root.iterdir()):
             raise ForebayError(
                 "lake.not_empty", "the folder is not empty and is no lake of Forebay's", where=str(root),
                 advice="Set `lake:` in forebay.yaml to a new folder",
             )  # fmt: skip
         root.mkdir(parents=True, exist_ok=True)
-        fresh = about.with_suffix(".tmp")
+        fresh = root / f"{_FRESH}{os.getpid()}"
         fresh.write_text(json.dumps({"project": project, "root": str(root)}))
         fresh.rename(about)
     return Lake(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from forebay import config
@@ -31,8 +32,11 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """What the project calls itself; the lake is its own."""
-        return str(self.document.data.get("project") or "")
+        """What the project calls itself; the lake is its own. Raises ForebayError if it has no proper name."""
+        name = self.document.data.get("project")
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
+            raise self.document.error(("project",), "`project` must name the project in lower case, e.g. `project: retail`")
+        return name
 
     def _declared(self, section: str) -> list[object]:
         declared = self.document.data.get(section)

@@ -70,9 +70,9 @@ class _Loader:
     def project(self) -> Project:
         data = self.document.data
         self.problems += self.document.unknown_keys((), data, SECTIONS)
-        name = data.get("project")
-        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
-            self._add(("project",), "`project` must name the project in lower case, e.g. `project: retail`")
+        name = ""
+        with self._collecting():
+            name = self.folder.name
         sources = self._each("sources", self._source)
         tier2 = self._each("tier2", self._tier2)
         inputs = self._each("inputs", self._input)
@@ -86,7 +86,7 @@ class _Loader:
             raise Problems(self.problems)
         folder = self.folder
         return Project(
-            name=str(name), folder=str(folder.path), lake=str(folder.lake), sources=sources, tier2=tier2, inputs=inputs,
+            name=name, folder=str(folder.path), lake=str(folder.lake), sources=sources, tier2=tier2, inputs=inputs,
             calculations=calculations, limits=limits, files=folder.files,
         )  # fmt: skip
 

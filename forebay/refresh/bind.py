@@ -294,9 +294,11 @@ class _Binder:
         """The Tier-2 tables of a split, once they and the residual are seen to bind alike; else the stage to leave whole."""
         definitions: list[Definition] = []
         full = dict(self.full_names)
+        lines = {stage.name: stage.line for stage in calculation.stages}
+        owners = {**{name: name for name in lines}, **{r.scope: r.stage for r in made.reasons if r.decision == "tier2" and r.scope}}
         for name, sql in made.tier2.items():
-            owner = next(stage.name for stage in calculation.stages if name == stage.name or name.startswith(f"{stage.name}__"))
-            stage = Stage(name, sql, next(s.line for s in calculation.stages if s.name == owner))
+            owner = owners[name]
+            stage = Stage(name, sql, lines[owner])
             try:
                 columns = self._bind(stage, calculation.file, sql)
             except ForebayError:

@@ -67,6 +67,7 @@ def build(
         try:
             written = _write(connection, definition, versions, tables, folder, progress)
             _one_row_per_key(connection, definition, written)
+            _dates_within_calendar(connection, definition, written)
             rows, size = _totals(connection, written)
         except duckdb.Error as error:
             raise _explain(error, definition, versions, limits) from None
@@ -175,6 +176,26 @@ def _one_row_per_key(connection: duckdb.Connection, definition: Definition, writ
             raise ForebayError(
                 "tier2.duplicate_key", f"Tier-2 table `{definition.relation}` has {repeated}", where=f"{definition.file}:{definition.line}",
                 advice="Group by the key, keep one row per key, or change `key` in forebay.yaml",
+            )  # fmt: skip
+
+
+def _dates_within_calendar(connection: duckdb.Connection, definition: Definition, written: list[Path]) -> None:
+    """Iceberg readers know the years 1 to 9999; DuckDB also knows others, and infinity."""
+    dated = [column.name for column in definition.columns if column.stored.startswith(("DATE", "TIMESTAMP"))]
+    if not dated:
+        return
+    files = duckdb.files([str(path) for path in written], "parquet", {}, {})
+    ends = ", ".join(f"min({duckdb.quoted(name)})::VARCHAR, max({duckdb.quoted(name)})::VARCHAR" for name in dated)
+    beyond = ", ".join(
+        f"coalesce(min({duckdb.quoted(name)}) < '0001-01-01' OR max({duckdb.quoted(name)}) >= '10000-01-01', false)" for name in dated
+    )
+    found = connection.execute(f"SELECT [{beyond}], [{ends}] FROM ({files})").fetchall()[0]
+    for number, name in enumerate(dated):
+        if found[0][number]:
+            low, high = found[1][2 * number : 2 * number + 2]
+            raise ForebayError(
+                "tier2.date", f"column `{name}` of table `{definition.name}` goes from {low} to {high}; Iceberg holds years 1 to 9999",
+                where=f"{definition.file}:{definition.line}", advice="Filter such rows, or make them NULL",
             )  # fmt: skip
 
 

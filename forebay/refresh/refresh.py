@@ -140,7 +140,7 @@ def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] 
         lake.sweep()
         work = prospect(folder, lake, store, current, hashing)
         with watching(work.plan) as listener:
-            tables = _build(work, lake, listener)
+            tables = _build(work, current, lake, listener)
         if current is not None and not work.plan.publishes:
             # Files were touched or renamed, but hold what they held.
             return Outcome(current.number, False, 0, time.monotonic() - started)
@@ -151,7 +151,7 @@ def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] 
         return Outcome(edition.number, True, len(work.plan.to_build), time.monotonic() - started)
 
 
-def _build(work: Prospect, lake: Lake, listener: Listener) -> dict[str, Table]:
+def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listener) -> dict[str, Table]:
     """Every table of the plan, building those whose slice is missing. A failure stops only the tables that read the failed one."""
     from forebay.refresh import build  # noqa: PLC0415
 
@@ -159,10 +159,10 @@ def _build(work: Prospect, lake: Lake, listener: Listener) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     problems: list[ForebayError] = []
     broken: set[str] = set()
-    for name in sorted({name for planned in work.plan.to_build for name in planned.definition.reads if name in work.versions}):
-        if work.versions[name].source.key:
+    for name, version in work.versions.items():
+        if version.source.key and _to_check(version, current):
             try:
-                build.check_key(work.versions[name], lake, limits)
+                build.check_key(version, lake, limits)
             except ForebayError as error:
                 problems.append(error)
                 broken.add(name)
@@ -186,6 +186,12 @@ def _build(work: Prospect, lake: Lake, listener: Listener) -> dict[str, Table]:
     if problems:
         raise Problems(problems)
     return tables
+
+
+def _to_check(version: SourceVersion, current: Edition | None) -> bool:
+    """Whether the last edition has not already shown that this source's key holds for this content."""
+    before = current.sources.get(version.source.name) if current else None
+    return before is None or (before.source.key, before.identity()) != (version.source.key, version.identity())
 
 
 def _edition(work: Prospect, tables: Mapping[str, Table]) -> Edition:

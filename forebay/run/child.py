@@ -70,6 +70,7 @@ class _Attempt:
         self.deadline = time.monotonic() + spec.limits.deadline
         self.past_deadline = False
         self.steps = {name: StageProgress(name) for name in [PREPARE, *(stage.name for stage in spec.stages), WRITE]}
+        self.started_at = time.time()
         self.started = time.monotonic()
         self.now_at = PREPARE
         self.inputs: dict[str, PreparedInput] = {}
@@ -245,6 +246,7 @@ class _Attempt:
         return Outcome(
             status=status, steps=tuple(self.steps.values()), outputs=outputs or {}, inputs=self.inputs,
             error=error.as_dict() if error else None, peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            started_at=self.started_at,
         )  # fmt: skip
 
     def _explain(self, error: duckdb.Error) -> ForebayError:

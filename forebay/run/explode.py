@@ -22,6 +22,7 @@ from forebay.project.project import Hierarchy, Input
 
 _ROW = 2**32 - 1
 """Row numbers are below 2^32, ranks below 2^31: both fit in one BIGINT."""
+_JOINS = 24
 
 
 def identifier(name: str) -> str:
@@ -158,13 +159,22 @@ def _reduce(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, rules: 
 
 
 def _probe(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, patterns: list[_Pattern], cells: str, into: str) -> None:
-    """Every cell that any rule matches: `_high`, `_low`, and its candidate of each pattern. No pattern has two for one cell."""
-    joins = " ".join(f"LEFT JOIN {identifier(p.table)} p{p.mask} ON {_equal('c', f'p{p.mask}', p.filled)}" for p in patterns)
-    candidates = "".join(f", p{p.mask}._high AS {p.candidate}" for p in patterns)
-    high, low = (f"greatest(NULL::BIGINT{''.join(f', p{p.mask}.{end}' for p in patterns)})" for end in ("_high", "_low"))
+    """Every cell that any rule matches: `_high`, `_low`, and its candidate of each pattern. No pattern has two for one cell.
+
+    DuckDB plans a query of a few hundred joins for half a minute, so patterns beyond `_JOINS` go to further steps.
+    """
+    steps, source = [], f"(SELECT *, NULL::BIGINT AS _high, NULL::BIGINT AS _low FROM {identifier(cells)})"
+    for batch in (patterns[i : i + _JOINS] for i in range(0, len(patterns), _JOINS)):
+        candidates = "".join(f", p{p.mask}._high AS {p.candidate}" for p in batch)
+        high, low = (f"greatest(c.{end}{''.join(f', p{p.mask}.{end}' for p in batch)}) AS {end}" for end in ("_high", "_low"))
+        joins = " ".join(f"LEFT JOIN {identifier(p.table)} p{p.mask} ON {_equal('c', f'p{p.mask}', p.filled)}" for p in batch)
+        steps.append(f"SELECT c.* REPLACE ({high}, {low}){candidates} FROM {source} c {joins}")
+        source = f"step{len(steps)}"
+    last = f"({steps.pop()})" if steps else source
+    earlier = ", ".join(f"step{i} AS MATERIALIZED ({step})" for i, step in enumerate(steps, 1))
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {identifier(into + '__probed')} AS FROM (SELECT {_list(hierarchy.grain, 'c')}, "
-        f"{high} AS _high, {low} AS _low{candidates} FROM {identifier(cells)} c {joins}) WHERE _high IS NOT NULL"
+        f"CREATE OR REPLACE TEMP TABLE {identifier(into + '__probed')} AS {f'WITH {earlier}' if earlier else ''} "
+        f"SELECT {_list(hierarchy.grain)}, _high, _low{''.join(f', {p.candidate}' for p in patterns)} FROM {last} WHERE _high IS NOT NULL"
     )
 
 

@@ -109,6 +109,8 @@ class Outcome(msgspec.Struct, frozen=True):
     inputs: dict[str, PreparedInput] = {}
     error: dict[str, str] | None = None
     peak_memory: int = 0
+    started_at: float = 0.0
+    """When the child began to prepare, in seconds since 1970."""
 
 
 def attempt_folder(run: Path, number: int) -> Path:

@@ -79,9 +79,7 @@ def split(
 class _Calculation:
     """The stages while they are sorted into static and dynamic. Names are compared in lower case."""
 
-    def __init__(
-        self, stages: tuple[Stage, ...], sources: Columns, inputs: Columns, stage_types: Columns, keep: Collection[str]
-    ) -> None:
+    def __init__(self, stages: tuple[Stage, ...], sources: Columns, inputs: Columns, stage_types: Columns, keep: Collection[str]) -> None:
         self.stages, self.sources = stages, sources
         self.stage_types = {name.lower(): types for name, types in stage_types.items()}
         self.kept = {name.lower() for name in keep}

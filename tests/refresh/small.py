@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ from forebay.run.verify import Verdict, verify
 from forebay.state.store import Store
 
 
+@contextmanager
+def _silent(*_: object) -> Iterator[Any]:
+    yield lambda progress: None
+
+
 class Heard:
     """A listener that keeps what it hears."""
 
@@ -38,8 +44,10 @@ class Heard:
     def hashing(self, path: str, size: int) -> None:
         self.hashed.append(Path(path).name)
 
-    def planned(self, plan: Plan) -> None:
+    @contextmanager
+    def watching(self, plan: Plan) -> Iterator[Heard]:
         self.plan = plan
+        yield self
 
     def building(self, table: Planned, percent: float) -> None:
         pass
@@ -90,7 +98,7 @@ class Small:
 
     def refresh(self) -> Outcome:
         self.heard = Heard()
-        return refresh(self.folder, self.heard)
+        return refresh(self.folder, self.heard.watching, self.heard.hashing)
 
     @property
     def lake(self) -> Lake:
@@ -120,7 +128,7 @@ class Small:
         store = Store(self.lake.state)
         edition = open_edition(Folder(self.folder), store)
         spec = request(edition, self.lake, calculation, parameters, inputs or {})
-        return spec, execute(edition, spec, self.lake, store, lambda progress: None)
+        return spec, execute(edition, spec, self.lake, store, _silent)
 
     def check(self, spec: RunSpec, outcome: RunOutcome) -> Verdict:
         """Compare a run with the unsplit script, as `forebay verify` does."""

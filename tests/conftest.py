@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,10 @@ def in_here(*args: object) -> Called:
             mock.patch.object(sys, "argv", ["forebay", *map(str, args)]),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
+            warnings.catch_warnings(),
             pytest.raises(SystemExit) as ended,
         ):
+            warnings.filterwarnings("ignore", message="Cyclopts application invoked without tokens")
             main()
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -15,9 +15,8 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 REQUEST = ["plan", "--input", "adjustments=adjustments.csv", "--param", "tax_rate=0.07"]
-WIDTH = 24
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 
 
 def forebay(*arguments: str, show: bool = True) -> str:
@@ -32,18 +31,21 @@ def forebay(*arguments: str, show: bool = True) -> str:
 
 
 def chart(rows: list[dict[str, str]]) -> Table:
-    """Change of sales by department, the largest first, as bars to the left (less) and right (more) of a middle line."""
+    """Change of sales by department, the largest first: bars to the left of the line for less, to the right for more."""
     rows = sorted(rows, key=lambda row: -abs(Decimal(row["change"])))[:12]
-    largest = max((abs(Decimal(row["change"])) for row in rows), default=Decimal(1)) or Decimal(1)
-    table = Table(title="Change of sales by department", title_justify="left", box=None, padding=(0, 1), show_header=False)
-    for _ in range(4):
-        table.add_column(no_wrap=True)
+    names = max(len(row["department"]) for row in rows)
+    half = max(8, min(30, (console.width - names - 30) // 2))
+    largest = max(abs(Decimal(row["change"])) for row in rows) or Decimal(1)
+    table = Table(
+        title="Change of sales by department", title_justify="left", title_style="bold", box=None, padding=(0, 1), show_header=False
+    )
+    for justify in ("left", "left", "right", "right"):
+        table.add_column(justify=justify, no_wrap=True)
     for row in rows:
         change = Decimal(row["change"])
-        bar = "█" * max(1, round(abs(change) / largest * WIDTH)) if change else ""
-        left = f"[red]{bar:>{WIDTH}}[/]" if change < 0 else " " * WIDTH
-        right = f"[green]{bar:<{WIDTH}}[/]" if change >= 0 else " " * WIDTH
-        table.add_row(row["department"], f"{left}│{right}", f"{change:>+12,.2f}", f"[dim]{row['change_pct']:>7} %[/]")
+        bar = "█" * max(1, round(abs(change) / largest * half)) if change else ""
+        left, right = (f"{bar:>{half}}", "") if change < 0 else (" " * half, bar)
+        table.add_row(row["department"], f"[red]{left}[/]│[green]{right:<{half}}[/]", f"{change:+,.2f}", f"[dim]{row['change_pct']} %[/]")
     return table
 
 
@@ -51,6 +53,7 @@ def main() -> None:
     """The tour."""
     started = time.monotonic()
     forebay("refresh")
+    forebay("run", *REQUEST)
     forebay("verify", *REQUEST)
     last = json.loads(forebay("runs", "show", "last", "--json", show=False))
     output = last["outcome"]["outputs"]["by_department"]
@@ -62,18 +65,19 @@ def main() -> None:
     console.print(chart(rows))
     console.print(
         f"\nWeeks 40 to 52: sales [bold]{Decimal(values['sales']):,.2f}[/] with these 25 adjustments, "
-        f"{Decimal(values['baseline_sales']):,.2f} without; change [bold]{Decimal(values['change']):+,.2f}[/]."
+        f"{Decimal(values['baseline_sales']):,.2f} without; change [bold]{Decimal(values['change']):+,.2f}[/].",
+        soft_wrap=True,
     )
-    console.print(
-        f"Done in {time.monotonic() - started:.1f} s. What to try next, in {HERE.relative_to(Path.cwd()) if HERE.is_relative_to(Path.cwd()) else HERE}:"
-    )
-    for command, what in (
+    here = HERE.relative_to(Path.cwd()) if HERE.is_relative_to(Path.cwd()) else HERE
+    console.print(f"Done in {time.monotonic() - started:.1f} s. What to try next, in {here}:")
+    tips = (
         ("forebay run plan --param first_week=1 --param last_week=13", "no adjustments, another quarter"),
         ("forebay run plan --input adjustments=adjustments_with_errors.csv", "what bad rows look like"),
         ("forebay runs show last", "stages, timings, rows, edition"),
         ("forebay plan", "what a refresh would do, and why"),
-    ):
-        console.print(f"  [bold]{command}[/]  [dim]{what}[/]")
+    )
+    for command, what in tips:
+        console.print(f"  [bold]{command:<66}[/]  [dim]{what}[/]", soft_wrap=True)
     console.print("[dim]`forebay` is in .venv/bin; `source .venv/bin/activate` puts it on your path.[/]")
 
 

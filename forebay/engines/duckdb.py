@@ -43,6 +43,7 @@ def connect(*, memory: int, temp_directory: Path, temp_disk: int, threads: int) 
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
+            "allow_persistent_secrets": False,
             "errors_as_json": True,
         },
     )
@@ -118,9 +119,13 @@ def parquet_rows(connection: Connection, paths: Sequence[str]) -> int:
     return int(found[0]) if found else 0
 
 
+def plain(path: str) -> str:
+    """A path as readers take it: characters that mean something in a glob stand for themselves."""
+    return re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", path)
+
+
 def _listed(paths: Sequence[str]) -> str:
-    """A SQL list of paths. A name may hold characters that mean something in a glob; each stands for itself here."""
-    return "[" + ", ".join(literal(re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", path)) for path in paths) + "]"
+    return "[" + ", ".join(literal(plain(path)) for path in paths) + "]"
 
 
 def _arguments(paths: Sequence[str], options: Mapping[str, object]) -> str:

@@ -65,10 +65,15 @@ def build(
             memory=limits.refresh_memory, temp_directory=folder / "temp", temp_disk=limits.refresh_temp_disk, threads=limits.threads
         )
         try:
-            written = _write(connection, definition, versions, tables, folder, progress)
+            copied, written = _write(connection, definition, versions, tables, folder, progress)
             _one_row_per_key(connection, definition, written)
             _dates_within_calendar(connection, definition, written)
             rows, size = _totals(connection, written)
+            if rows != copied:
+                raise ForebayError(
+                    "refresh.rows_lost", f"{copied:,} rows were written, but {rows:,} are in the files", where=f"table `{definition.name}`",
+                    advice="Two values of `partition_by` make the same folder name: partition by another column",
+                )  # fmt: skip
         except duckdb.Error as error:
             raise _explain(error, definition, versions, limits) from None
         finally:
@@ -105,7 +110,8 @@ def _write(
     tables: Mapping[str, Table],
     folder: Path,
     progress: Callable[[float], None],
-) -> list[Path]:
+) -> tuple[int, list[Path]]:
+    """Rows written, and the files. They may be fewer than the rows if the engine overwrote one of its own files."""
     for name in definition.reads:
         relation = name if name in versions else tables[name].definition.relation
         connection.execute(f"CREATE VIEW {duckdb.quoted(relation)} AS {reading(name, versions, tables)}")
@@ -119,22 +125,21 @@ def _write(
     layout = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}" + (f", FIELD_IDS {{{ids}}}" if flat else "")
     one = folder / "part.parquet"
     if definition.partition_by is None:
-        _copy(connection, definition, f"COPY ({select}) TO {duckdb.literal(str(one))} ({layout})", progress)
-        return [one]
+        return _copy(connection, definition, f"COPY ({select}) TO {duckdb.literal(str(one))} ({layout})", progress), [one]
     partition = f"PARTITION_BY ({duckdb.quoted(definition.partition_by)}), WRITE_PARTITION_COLUMNS true"
     parts = folder / "parts"
-    _copy(connection, definition, f"COPY ({select}) TO {duckdb.literal(str(parts))} ({layout}, {partition})", progress)
+    copied = _copy(connection, definition, f"COPY ({select}) TO {duckdb.literal(str(parts))} ({layout}, {partition})", progress)
     written = sorted(parts.rglob("*.parquet"))
     if not written:
         # No row, no partition; an empty table still has columns, which readers need a file to see.
         connection.execute(f"COPY ({select} LIMIT 0) TO {duckdb.literal(str(one))} ({layout})")
-        return [one]
-    return written
+        return 0, [one]
+    return copied, written
 
 
-def _copy(connection: duckdb.Connection, definition: Definition, statement: str, progress: Callable[[float], None]) -> None:
+def _copy(connection: duckdb.Connection, definition: Definition, statement: str, progress: Callable[[float], None]) -> int:
     try:
-        duckdb.execute(connection, statement, progress=progress)
+        return int(duckdb.execute(connection, statement, progress=progress)[0][0])
     except duckdb.Error as error:
         _, position = duckdb.message(error)
         start = statement.find(definition.sql)

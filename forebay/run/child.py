@@ -98,8 +98,6 @@ class _Attempt:
         reporter.join()
         self.connection.close()
         shutil.rmtree(self.folder / "temp", ignore_errors=True)
-        if outcome.status == "succeeded":
-            (self.folder / ".results").rename(self.folder / "results")
         protocol.write(self.folder / "progress.json", protocol.Progress(tuple(self.steps.values())))
         protocol.write(self.folder / "outcome.json", outcome)
 
@@ -114,6 +112,8 @@ class _Attempt:
             self._done(self._stage(stage))
         self._at(WRITE)
         outputs = {name: self._write(name) for name in self.spec.outputs}
+        # Their real name only now that all of them are there.
+        (self.folder / ".results").rename(self.folder / "results")
         self._done(sum(output.rows for output in outputs.values()))
         return outputs
 
@@ -128,7 +128,8 @@ class _Attempt:
         """In this order, because each setting closes the door behind the one before; then read back, because a door may jam."""
         readable = [path for relation in self.spec.relations for path in relation.files]
         readable += [upload.file for upload in self.spec.uploads if upload.file]
-        listed = ", ".join(duckdb.literal(path) for path in readable)
+        # The engine asks for leave by the name it was given, in which glob characters are escaped.
+        listed = ", ".join(duckdb.literal(path) for path in [*readable, *map(duckdb.plain, readable)])
         self.connection.execute(f"SET allowed_paths = [{listed}]")
         self.connection.execute(f"SET allowed_directories = [{duckdb.literal(str(self.folder))}]")
         self.connection.execute("SET enable_external_access = false")
@@ -188,7 +189,7 @@ class _Attempt:
         return int(found[0]) if found else 0
 
     def _write(self, name: str) -> OutputFiles:
-        """An output as Parquet and CSV, in a folder that gets its real name only when all of them are there."""
+        """An output as Parquet and CSV."""
         results = self.folder / ".results"
         results.mkdir(exist_ok=True)
         # Binding has refused outputs of types that cannot be stored.

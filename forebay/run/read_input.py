@@ -39,6 +39,8 @@ _PLAIN = bytes(set(range(256)) - set(b'"\n'))
 _EXPANDED, _EXPANDED_FREELY = 4 << 30, 64 << 20
 """A compressed upload may expand to a hundred times its size, but to the one at most, and to the other in any case."""
 _FIELDS = "must have {} fields, has "
+_EMPTY = r'\s*("\s*")?\s*({0}\s*("\s*")?\s*)*'
+"""A record of any number of fields without any content."""
 _SPREADSHEET_ROWS = 1 << 20
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 
@@ -175,7 +177,8 @@ def _load_lines(
         connection.execute(
             f"INSERT INTO {identifier(into + '_malformed')} SELECT line, trim(any_value(csv_line), chr(13) || chr(10)) AS value, "
             f"{literal(_FIELDS.format(len(columns)))} || CASE WHEN min(error_type) = 'MISSING COLUMNS' THEN min(column_idx) "
-            f"ELSE max(column_idx) END FROM {identifier(rejects)} GROUP BY line HAVING trim(value) <> '' ORDER BY line"
+            f"ELSE max(column_idx) END FROM {identifier(rejects)} GROUP BY line "
+            f"HAVING NOT regexp_full_match(value, {literal(_EMPTY.format(re.escape(delimiter)))}) ORDER BY line"
         )
         source = f"(SELECT *, rowid + 2 AS _row FROM {identifier(text)})"
         if bad:
@@ -230,8 +233,9 @@ def _csv_records(path: Path, delimiter: str, width: int) -> Iterator[Record]:
                     raise _unreadable(path, f"row {row}: a quotation mark opens a cell and none closes it") from error
                 yield row, [last.strip("\r\n")], f"must be a record of CSV: {error}"
                 continue
-            if any(fields) and not header and not (width > 1 == len(fields) and not fields[0].strip()):
-                yield (row, fields, "") if len(fields) == width else (row, [last.strip("\r\n")], _FIELDS.format(width) + str(len(fields)))
+            right = len(fields) == width
+            if not header and (any(fields) if right else any(field.strip() for field in fields)):
+                yield (row, fields, "") if right else (row, [last.strip("\r\n")], _FIELDS.format(width) + str(len(fields)))
             header = header and not any(field.strip() for field in fields)
 
 
@@ -304,7 +308,7 @@ def _read_json(connection: duckdb.DuckDBPyConnection, declared: Input, path: Pat
     """One object per record. Numbers keep their text, so that 1.10 or 20 digits arrive as they were written."""
     data = path.read_bytes()
     known = {_plain(column.name): i for i, column in enumerate(declared.columns)}
-    names: dict[str, None] = {}
+    names: dict[str, str] = {}
 
     def records(objects: list[msgspec.Raw]) -> Iterator[Record]:
         decode = msgspec.json.Decoder(float_hook=str).decode
@@ -313,15 +317,20 @@ def _read_json(connection: duckdb.DuckDBPyConnection, declared: Input, path: Pat
             if not isinstance(value, dict):
                 yield row, [str(value)], "must be an object"
                 continue
-            names.update(dict.fromkeys(value))
-            fields: list[str | None] = [None] * len(known)
+            fields: dict[int, str | None] = {}
             nested = ""
             for name, cell in value.items():
-                place = known.get(_plain(name))
+                plain = names.get(name) or names.setdefault(name, _plain(name))
                 nested = name if isinstance(cell, (dict, list)) else nested
-                if place is not None:
-                    fields[place] = _as_text(cell)
-            yield (row, [bytes(raw).decode()], f"{nested} must be one plain value") if nested else (row, fields, "")
+                if plain in known:
+                    fields[known[plain]] = _as_text(cell)
+            if len(fields) < len(value):
+                _match(declared, path, list(value))  # says which column is unknown or doubled
+            yield (
+                (row, [bytes(raw).decode()], f"{nested} must be one plain value")
+                if nested
+                else (row, [fields.get(i) for i in range(len(known))], "")
+            )
 
     try:
         if not data.strip() and path.suffix.lower() == ".json":
@@ -334,7 +343,7 @@ def _read_json(connection: duckdb.DuckDBPyConnection, declared: Input, path: Pat
         data.decode()  # says that text is not UTF-8 better than JSON does
         raise _unreadable(path, f"it is no JSON of objects, in an array or one per line: {error}") from error
     if objects:
-        _match(declared, path, list(names))
+        _match(declared, path, list(dict.fromkeys(names.values())))
 
 
 def _read_xlsx(connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, scratch: Path) -> None:

@@ -71,13 +71,14 @@ class Small:
         """Write forebay.yaml (JSON is YAML). Tier-2 tables and calculations whose `sql` is no file name get one."""
         document: dict[str, Any] = {"project": "small", **sections}
         for section in ("tier2", "calculations"):
-            for name, values in list(document.get(section, {}).items()):
-                values = {"sql": values} if isinstance(values, str) else dict(values)
+            if section not in document:
+                continue
+            document[section] = {name: {"sql": values} if isinstance(values, str) else dict(values) for name, values in document[section].items()}
+            for name, values in document[section].items():
                 if not values["sql"].endswith(".sql"):
                     file = f"{section}/{name}.sql"
                     self.write(file, values["sql"])
                     values["sql"] = file
-                document[section][name] = values
         self.write("forebay.yaml", json.dumps(document, indent=1))
         return self
 

@@ -21,7 +21,9 @@ DIMENSIONS = (Dimension("product", ("department", "item")), Dimension("place", (
 
 def declared(latest: bool, types: tuple[str, ...] = ("VARCHAR", "BIGINT", "VARCHAR", "BIGINT")) -> Input:
     columns = [InputColumn(name, kind) for name, kind in zip(LEVELS, types, strict=True)]
-    return Input("rules", (*columns, InputColumn("since", "INTEGER")), hierarchy=Hierarchy("cells", DIMENSIONS, "since" if latest else None))
+    return Input(
+        "rules", (*columns, InputColumn("since", "INTEGER")), hierarchy=Hierarchy("cells", DIMENSIONS, "since" if latest else None)
+    )
 
 
 @pytest.fixture
@@ -30,7 +32,9 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def fill(connection: duckdb.DuckDBPyConnection, cells: list[Rule], rules: list[Rule], types: str = "VARCHAR, BIGINT, VARCHAR, BIGINT") -> None:
+def fill(
+    connection: duckdb.DuckDBPyConnection, cells: list[Rule], rules: list[Rule], types: str = "VARCHAR, BIGINT, VARCHAR, BIGINT"
+) -> None:
     kinds = types.split(", ")
     levels = ", ".join(f"{name} {kind}" for name, kind in zip(LEVELS, kinds, strict=True))
     connection.execute("CREATE OR REPLACE TABLE cells (department VARCHAR, item INTEGER, region VARCHAR, store INTEGER)")

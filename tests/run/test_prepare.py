@@ -157,7 +157,7 @@ def test_a_text_is_its_exact_value_or_breaks_a_rule(run: Prepare, kind: str, tex
         ("VARCHAR", {"pattern": "[A-Z]+"}, "ABC", "ABC"),
         ("VARCHAR", {"pattern": "[A-Z]+"}, "ABCd", "must match the pattern [A-Z]+"),
         ("VARCHAR", {"pattern": "a|ab"}, "ab", "ab"),
-        ("VARCHAR", {"case": "upper"}, " straße ", "STRASSE"),
+        ("VARCHAR", {"case": "upper"}, " abc ", "ABC"),
         ("VARCHAR", {"case": "lower"}, "ABC", "abc"),
         ("VARCHAR", {"trim": False}, " x ", " x "),
         ("VARCHAR", {"trim": False}, "  ", None),
@@ -169,16 +169,15 @@ def test_a_rule_holds_or_is_named(run: Prepare, kind: str, rules: dict[str, Any]
     found = verdict(run, one(kind, **rules), text)
     if expected == "nan":
         found = str(found)
-    if expected == "STRASSE":  # engines differ about ß, not about the rest
-        assert isinstance(found, str)
-        found = found.replace("ß", "SS").replace("ẞ", "SS")
     assert found == expected
 
 
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 TYPES = {"TINYINT": (3, 0), "INTEGER": (10, 0), "DECIMAL(9,2)": (9, 2), "DECIMAL(18,6)": (18, 6), "DECIMAL(38,0)": (38, 0)}
 LIMITS = {"TINYINT": (-128, 127), "INTEGER": (-(2**31), 2**31 - 1)}
-numbers = st.from_regex(r"[+-]?[0-9]{0,6}\.?[0-9]{0,7}0{0,3}([eE][+-]?[0-9]{1,2})?", fullmatch=True) | st.text("0123456789.+-eE_x ,", max_size=8)
+numbers = st.from_regex(r"[+-]?[0-9]{0,6}\.?[0-9]{0,7}0{0,3}([eE][+-]?[0-9]{1,2})?", fullmatch=True) | st.text(
+    "0123456789.+-eE_x ,", max_size=8
+)
 
 
 @settings(deadline=None, max_examples=60, database=None)
@@ -207,7 +206,9 @@ def test_numbers_are_exact_or_rejected(tmp_path_factory: pytest.TempPathFactory,
 
 def test_all_broken_rules_of_all_rows_are_reported_at_once(run: Prepare) -> None:
     declared = Input("given", (InputColumn("a", "INTEGER", max=5), InputColumn("b", "DATE", required=True), InputColumn("c", "VARCHAR")))
-    found = run(declared, [("9", None, "x"), ("1", "2024-01-01", "y"), ("z", "soon", "=1+1")], malformed=((7, "1,2", "must have 3 fields, has 2"),))
+    found = run(
+        declared, [("9", None, "x"), ("1", "2024-01-01", "y"), ("z", "soon", "=1+1")], malformed=((7, "1,2", "must have 3 fields, has 2"),)
+    )
     expected = [
         (2, "a", "9", "must be ≤ 5"),
         (2, "b", None, "must have a value"),
@@ -266,7 +267,9 @@ def test_a_reference_must_occur_and_null_passes(run: Prepare) -> None:
 
 
 def test_the_first_of_equal_keys_is_good_and_nulls_are_not_compared(run: Prepare) -> None:
-    declared = Input("given", (InputColumn("store_id", "INTEGER"), InputColumn("product_id", "VARCHAR")), unique=(("store_id", "product_id"),))
+    declared = Input(
+        "given", (InputColumn("store_id", "INTEGER"), InputColumn("product_id", "VARCHAR")), unique=(("store_id", "product_id"),)
+    )
     found = run(declared, [("1", "a"), ("2", "a"), ("1", " a"), (None, "a"), (None, "a"), ("1", "a")])
     assert [(bad.row, bad.column, bad.value, bad.rule) for bad in found.bad] == [
         (4, "store_id, product_id", "1, a", "same store_id, product_id as row 2"),
@@ -346,7 +349,7 @@ def test_without_tied_rows_others_may_tie_and_then_others_win(cells: Prepare) ->
 
 
 def test_a_row_rejected_for_a_tie_in_one_cell_wins_no_other(cells: Prepare) -> None:
-    """Item 1 for all stores ties with department A, item 1 in both stores; a row for item 1 that also matched elsewhere must go there too."""
+    """Item 1 is in two departments: row 3 ties with row 2 in A, and is no longer there to win alone in B."""
     cells.connection.execute("CREATE OR REPLACE VIEW cells AS FROM (VALUES ('A', 1, 1), ('B', 1, 2)) t(department, item, store)")
     found = cells(RULES, [("A", "1", None, "1", None), (None, "1", None, "2", None), (None, None, None, "3", None)], types=TYPES_OF_CELLS)
     assert [bad.row for bad in found.bad] == [2, 3]

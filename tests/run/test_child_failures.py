@@ -1,0 +1,136 @@
+"""What can go wrong in a stage has a name, a place in the author's file and an advice; and it leaves nothing that looks like a result."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Project
+
+PLAN = "calculations/plan.sql"
+
+
+def failure(project: Project, *stages: str, **limits: object) -> dict[str, str]:
+    """How the calculation `plan` of these stages fails, after a refresh that goes well."""
+    if limits:
+        project.limit(**limits)
+    project.stage(*stages)
+    assert project.refresh() == 1
+    called = project.call("run", "plan", "--json")
+    assert called.code == 5, called.out
+    assert project.looks_like_results() == []
+    assert project.edition == 1
+    (run,) = project.json("runs")
+    assert (run["status"], run["code"]) == ("failed", called.error["code"])
+    shown = project.call("runs", "show", "last")
+    assert called.error["code"] in shown.out and called.error["advice"] in shown.out
+    return called.error
+
+
+def test_a_cast_that_fails_is_placed_to_the_column(project: Project) -> None:
+    error = failure(
+        project, "create table fine as\nselect 1 as one", "create table cast_it as\nselect $tax_rate as r,\n  cast(product as integer) as n\nfrom product, fine"
+    )
+    assert error["code"] == "run.stage_failed"
+    assert error["where"] == f"{PLAN}:5:3, stage `cast_it`"
+    assert "Could not convert string" in error["what"] and "INT32" in error["what"]
+    assert "TRY_CAST" in error["advice"]
+
+
+def test_the_place_is_the_authors_after_a_parameter_on_the_same_line(project: Project) -> None:
+    error = failure(project, "create table a as\nselect * from product where length(product) > $tax_rate and cast(product as date) is null")
+    assert error["where"] == f"{PLAN}:2:61, stage `a`"
+
+
+def test_integer_overflow_names_the_stage_and_advises_a_wider_type(project: Project) -> None:
+    error = failure(project, "create table a as select 1 as one", "create table b as\nselect cast($tax_rate * 1000000000 as integer) * 1000000000 as n from a")
+    assert error["code"] == "run.stage_failed"
+    assert error["where"].startswith(f"{PLAN}:2") and error["where"].endswith("stage `b`")
+    assert "Overflow in multiplication" in error["what"]
+    assert "wider type" in error["advice"]
+
+
+def test_a_decimal_that_does_not_fit_names_the_stage_and_advises_a_wider_type(project: Project) -> None:
+    error = failure(project, "create table a as select cast($tax_rate * 1000 as decimal(3,2)) as n")
+    assert error["where"] == f"{PLAN}:1:26, stage `a`"
+    assert "out of range" in error["what"] and "wider type" in error["advice"]
+
+
+def test_division_by_zero_is_null_as_in_the_engine_and_no_error(project: Project) -> None:
+    project.stage("create table a as select 7 // cast($tax_rate as integer) as whole, 7 % cast($tax_rate as integer) as rest")
+    project.refresh()
+    outcome = project.json("run", "plan", "--param", "tax_rate=0")
+    assert outcome["outputs"]["a"]["preview"] == [[None, None]]
+
+
+def test_a_subquery_of_several_rows_is_an_error_of_its_stage(project: Project) -> None:
+    error = failure(project, "create table a as\nselect (select product from product where length(product) > $tax_rate) as p")
+    assert error["code"] == "run.stage_failed"
+    assert "More than one row" in error["what"] and "stage `a`" in error["where"]
+
+
+def test_a_full_temp_disk_is_named_so(project: Project) -> None:
+    sort = "create table a as\nselect r.range as n, md5(cast(r.range + cast($tax_rate as integer) as varchar)) as h from range(3000000) as r order by h"
+    error = failure(project, sort, memory="100MB", temp_disk="20MB")
+    assert (error["code"], error["where"]) == ("run.temp_disk_full", "stage `a`")
+    assert "20.0 MB" in error["what"]
+    assert "limits.temp_disk" in error["advice"]
+
+
+def test_out_of_memory_is_named_so(project: Project) -> None:
+    one_value = "create table a as\nselect list(r.range + cast($tax_rate as integer)) as l from range(40000000) as r"
+    error = failure(project, one_value, memory="100MB", temp_disk="4GB")
+    assert (error["code"], error["where"]) == ("run.out_of_memory", "stage `a`")
+    assert "100.0 MB" in error["what"]
+    assert "limits.memory" in error["advice"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "type_"),
+    [
+        ("{'rate': $tax_rate}", "STRUCT"),
+        ("interval '1 month'", "INTERVAL"),
+        ("map {'rate': $tax_rate}", "MAP"),
+        ("'101'::bit", "BIT"),
+        ("3::uhugeint", "UHUGEINT"),
+    ],
+)
+def test_an_output_of_a_type_that_files_cannot_hold_is_refused_before_anything_runs(project: Project, expression: str, type_: str) -> None:
+    project.stage("create table a as select 1 as one", f"create table b as\nselect {expression} as x, one, $tax_rate as r from a")
+    called = project.call("check", "--json")
+    assert called.code == 3
+    assert called.error["code"].startswith("sql.")
+    assert called.error["where"].startswith(f"{PLAN}:2")
+    assert "`x`" in called.error["what"] and type_ in called.error["what"]
+    assert "Cast it to another type" in called.error["advice"]
+
+
+def test_types_that_need_a_cast_keep_their_values_in_both_files(project: Project) -> None:
+    import duckdb
+
+    project.stage(
+        "create table a as select 170141183460469231731687303715884105727::hugeint // 10 as h, 18446744073709551615::ubigint as u, "
+        "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid as id, 1::tinyint as t, $tax_rate as r"
+    )
+    project.refresh()
+    output = project.json("run", "plan")["outputs"]["a"]
+    values = ("17014118346046923173168730371588410572", "18446744073709551615", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1", "0.0700")
+    for path in (output["parquet"], output["csv"]):
+        found = duckdb.sql(f"select * from read_{'parquet' if path.endswith('parquet') else 'csv'}('{path}'{'' if path.endswith('parquet') else ', all_varchar=true'})")
+        assert tuple(map(str, found.fetchall()[0])) == values
+
+
+def test_a_failing_stage_keeps_the_progress_of_those_before_it(project: Project) -> None:
+    failure(project, "create table fine as\nselect $tax_rate as r", "create table bad as\nselect cast(product as integer) as n from product, fine")
+    steps = {step["name"]: step["state"] for step in project.json("runs", "show", "last")["outcome"]["steps"]}
+    assert steps == {"prepare": "done", "fine": "done", "bad": "failed", "write results": "waiting"}
+
+
+def test_a_static_stage_that_fails_stops_the_refresh_and_names_itself(project: Project) -> None:
+    assert project.refresh() == 1
+    project.stage("create table a as\nselect 1 as one,\n  cast(product as integer) as n from product", "create table b as select sum(n) * $tax_rate as n from a")
+    called = project.call("refresh", "--json")
+    assert called.code == 6
+    assert called.error["code"] == "refresh.failed"
+    assert called.error["where"].startswith(f"{PLAN}:2") and "plan.a" in called.error["where"] + called.error["what"]
+    assert (called.error["where"] + called.error["what"]).count("plan.a") == 1
+    assert project.edition == 1
+    assert project.call("run", "plan", "--edition", "1").code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError
 
 from forebay.errors import ForebayError, nearest
@@ -28,7 +28,7 @@ class Document:
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         try:
-            tree = YAML().load(text)
+            tree = _reader().load(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
@@ -96,16 +96,25 @@ def duration(value: object) -> float:
     return float(found[1]) * _SECONDS[found[2] or "s"]
 
 
+class _Constructor(RoundTripConstructor):
+    """Leaves dates as they are written: what they are dates of is known later, and with it the place of a wrong one."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: str(node.value))
+
+
+def _reader() -> YAML:
+    yaml = YAML()
+    yaml.Constructor = _Constructor
+    return yaml
+
+
 def _plain(node: Any) -> Any:
-    """ruamel's round-trip types as plain ones: dates and unusual scalars as text, so that the engine casts them."""
+    """ruamel's round-trip types as plain ones."""
     if isinstance(node, Mapping):
         return {str(key): _plain(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return [_plain(value) for value in node]
-    if isinstance(node, datetime.datetime):
-        return node.isoformat(sep=" ")
-    if isinstance(node, datetime.date):
-        return node.isoformat()
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)

@@ -35,7 +35,8 @@ AcceptValid = Annotated[bool, Parameter(help="Go on with the valid rows of an in
 
 def main() -> None:
     """Parse, run a verb, and exit with a documented code. Errors go to stderr (as JSON too with --json)."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = app(exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
@@ -53,7 +54,10 @@ def main() -> None:
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _as_interrupt(*_: object) -> None:
+def _interrupt(*_: object) -> None:
+    """The first Ctrl-C (or TERM) stops; what follows it must not stop the cleaning up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -180,10 +184,6 @@ def _run(
     *,
     quiet: bool,
 ) -> _Done:
-    from forebay.run import launch  # noqa: PLC0415
-
-    # The engine loads in a process of its own while this one imports what it needs.
-    launch.warm()
     inputs = {name: Path(value) for name, value in _pairs(given, "--input", "FILE").items()}
     values = _pairs(params, "--param", "VALUE")
     from forebay.run.request import request  # noqa: PLC0415

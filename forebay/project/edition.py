@@ -120,7 +120,7 @@ class Compiled(Declared, frozen=True):
     script_reads: tuple[str, ...]
     """Names of the sources, declared Tier-2 tables and inputs that the script reads."""
     outputs: dict[str, tuple[Column, ...]]
-    """Each output's columns and types: those of the unsplit script."""
+    """Each output's columns and types, as the unsplit script gives them."""
     reasons: tuple[Reason, ...]
 
 

@@ -20,7 +20,6 @@ from forebay.errors import ForebayError, Problems, nearest
 from forebay.project.folder import Folder
 from forebay.project.project import (
     Calculation,
-    Dimension,
     Hierarchy,
     Input,
     InputColumn,
@@ -51,7 +50,12 @@ READ_OPTIONS = {
     },
 }  # fmt: skip
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
-_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?(\[\])*")
+_TYPE = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*(?: [A-Za-z]+)*)\s*(\(\s*\d+\s*(,\s*\d+\s*)?\))?(\[\])*\s*")
+_TYPES = frozenset(
+    "BIGINT BLOB BOOL BOOLEAN CHAR DATE DATETIME DEC DECIMAL DOUBLE FLOAT FLOAT4 FLOAT8 HUGEINT INT INT1 INT2 INT4 INT8 INTEGER INTERVAL "
+    "JSON LOGICAL LONG NUMERIC REAL SHORT SIGNED SMALLINT STRING TEXT TIME TIMESTAMP TIMESTAMPTZ TIMESTAMP_MS TIMESTAMP_NS TIMESTAMP_S "
+    "TINYINT UBIGINT UINTEGER USMALLINT UTINYINT UUID VARCHAR".split()
+) | {"TIMESTAMP WITH TIME ZONE", "DOUBLE PRECISION"}
 
 
 def load(folder: Path) -> Project:
@@ -133,7 +137,7 @@ class _Loader:
         if form is None:
             raise self.document.error((*path, "path"), "the format cannot be told from the path", "Add `format: parquet`, `csv` or `json`")
         source: Source = self._convert(path, {**values, "name": name, "path": paths, "format": form}, Source)
-        self._types(path, source.columns)
+        self._types((*path, "columns"), source.columns)
         for option in source.options:
             if option not in READ_OPTIONS[source.format]:
                 advice = nearest(option, READ_OPTIONS[source.format])
@@ -172,7 +176,7 @@ class _Loader:
             item = {**item, "name": column, "type": str(item["type"]).upper()}
             built: InputColumn = self._convert(at, item, InputColumn)
             columns.append(built)
-            self._types(at, {column: built.type})
+            self._types((*path, "columns"), {column: built.type})
             if built.pattern is not None:
                 self._pattern((*at, "pattern"), built.pattern)
         if not columns:
@@ -339,10 +343,13 @@ class _Loader:
             self.problems.append(error)
 
     def _types(self, path: config.Path_, types: dict[str, str]) -> None:
-        """A type is written into SQL, so only its form is let through; whether DuckDB knows it is found by binding."""
+        """A type is written into SQL, so it must be one. `path` is that of the mapping from names to types."""
         for name, text in types.items():
-            if not _TYPE.fullmatch(text):
-                self._add(path, f"`{text}` is no type for `{name}`", "e.g. bigint, decimal(12,2), varchar, date, timestamp, boolean")
+            known = _TYPE.fullmatch(text)
+            if known is None or known[1].upper() not in _TYPES:
+                base = re.split(r"[^A-Za-z0-9_ ]", text)[0].strip().lower()
+                advice = nearest(base, [type_.lower() for type_ in _TYPES]) if base else "e.g. bigint, decimal(12,2), varchar, date"
+                self._add((*path, name), f"`{text}` is no type", advice, "project.type")
 
     def _pattern(self, path: config.Path_, pattern: str) -> None:
         try:

@@ -43,6 +43,12 @@ def parameter_type(written: str) -> str | None:
     return text if text in _INTEGERS or text in _PARSERS else None
 
 
+def sample(type_: str) -> Scalar:
+    """Some value of a parameter's type, to bind SQL with. Not NULL: DuckDB gives `x * CAST(NULL AS DECIMAL(6,4))` the type of x."""
+    values: dict[str, Scalar] = {"BOOLEAN": True, "DATE": "2000-01-01", "TIMESTAMP": "2000-01-01"}
+    return values.get(parameter_type(type_) or "", "0")
+
+
 def check_parameters(declared: tuple[Parameter, ...], given: Mapping[str, Scalar], calculation: str) -> dict[str, Scalar]:
     """A value for each declared parameter, in a form that the engine casts to its type. Raises Problems naming all at fault."""
     problems: list[ForebayError] = []

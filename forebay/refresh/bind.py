@@ -18,6 +18,7 @@ from forebay.engines import duckdb
 from forebay.errors import ForebayError, Problems, nearest
 from forebay.project.edition import Compiled, Definition, Edition, File, Reason, SourceVersion, StoredColumn
 from forebay.project.project import Calculation, Column, Project, Source, Tier2Table
+from forebay.project.values import sample
 from forebay.split import parameters
 from forebay.split.names import canonical, tables_read
 from forebay.split.split import Split, split
@@ -187,7 +188,7 @@ class _Binder:
                         raise ForebayError(
                             "tier2.unknown_column",
                             f"`{place}` of Tier-2 table `{table.name}` names `{name}`, which its SELECT does not give",
-                            where=table.file, advice=nearest(name, columns),
+                            where=f"forebay.yaml: tier2 `{table.name}`", advice=nearest(name, columns),
                         )  # fmt: skip
             stored = _stored(columns)
             if isinstance(stored, str):
@@ -378,7 +379,7 @@ class _Binder:
     def _bind(self, stage: Stage, file: str, sql: str, types: Mapping[str, str] | None = None) -> dict[str, str]:
         """Create `stage` empty; its columns and types. Raises ForebayError at file:line:column of the author's text."""
         head = f"CREATE TABLE {duckdb.quoted(stage.name)} AS (\n"
-        values = dict.fromkeys(parameters.used(stage.sql)) if types is not None else None
+        values = {name: sample((types or {}).get(name, "TIMESTAMP")) for name in parameters.used(stage.sql)}
         try:
             self.connection.execute(f"{head}{sql}\n) WITH NO DATA", values or None)
         except duckdb.Error as error:

@@ -75,7 +75,7 @@ def build(
                     advice="Two values of `partition_by` make the same folder name: partition by another column",
                 )  # fmt: skip
         except duckdb.Error as error:
-            raise _explain(error, definition, versions, limits) from None
+            raise _explain(connection, error, definition, versions, limits) from None
         finally:
             connection.close()
         for name in definition.reads:
@@ -225,7 +225,9 @@ def _unchanged(version: SourceVersion | None) -> None:
             )  # fmt: skip
 
 
-def _explain(error: duckdb.Error, definition: Definition, versions: Mapping[str, SourceVersion], limits: Limits) -> ForebayError:
+def _explain(
+    connection: duckdb.Connection, error: duckdb.Error, definition: Definition, versions: Mapping[str, SourceVersion], limits: Limits
+) -> ForebayError:
     where = f"{definition.file}:{definition.line}, table `{definition.name}`"
     named = duckdb.resource_error(error, "refresh", where, limits.refresh_memory, limits.refresh_temp_disk)
     if named is not None:
@@ -238,8 +240,25 @@ def _explain(error: duckdb.Error, definition: Definition, versions: Mapping[str,
         if any(path in text for path in paths):
             found = bind.source_error(name, error, paths)
             return ForebayError(found.code, f"table `{definition.name}`: {found.what}", where=found.where, advice=found.advice)
+    for name in definition.reads:
+        damaged = _damaged(connection, versions[name]) if name in versions else None
+        if damaged is not None:
+            what = f"table `{definition.name}`: source `{name}`: {text}"
+            return ForebayError("source.unreadable", what, where=damaged, advice="Replace the file, then refresh again")
     where = f"{place}, table `{definition.name}`"
     return ForebayError("refresh.failed", text, where=where, advice="Mend the SQL or the data, then refresh again")
+
+
+def _damaged(connection: duckdb.Connection, version: SourceVersion) -> str | None:
+    """The first file of a source that cannot be read to its end. The engine names it only if its head is wrong."""
+    source = version.source
+    for file in version.files:
+        try:
+            select = duckdb.files([file.path], source.format, source.options, {})
+            connection.execute(f"SELECT count(hash(t)) FROM ({select}) t").fetchall()
+        except duckdb.Error:
+            return file.path
+    return None
 
 
 def _triples(columns: tuple[StoredColumn, ...]) -> list[tuple[str, str, str]]:

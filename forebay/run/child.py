@@ -21,6 +21,7 @@ import msgspec
 
 from forebay.engines import duckdb
 from forebay.errors import ForebayError, Problems
+from forebay.project.project import Column
 from forebay.run import protocol
 from forebay.run.prepare import Prepared, prepare
 from forebay.run.protocol import Outcome, OutputFiles, PreparedInput, RunSpec, StageProgress
@@ -192,16 +193,22 @@ class _Attempt:
         """An output as Parquet and CSV."""
         results = self.folder / ".results"
         results.mkdir(exist_ok=True)
+        # As they are, which a parameter that is NULL may make other than as they were bound: see `values.sample`.
+        found = duckdb.describe(self.connection, f"SELECT * FROM {duckdb.quoted(name)}")
         # Binding has refused outputs of types that cannot be stored.
-        columns = [(column.name, column.type, str(duckdb.stored_type(column.type))) for column in self.spec.outputs[name]]
+        columns = [(column, type_, str(duckdb.stored_type(type_))) for column, type_ in found.items()]
         self._copy(duckdb.storable(columns, duckdb.quoted(name)), results / f"{name}.parquet")
         target = duckdb.literal(str(results / f"{name}.csv"))
         self.connection.execute(f"COPY (SELECT * FROM {duckdb.quoted(name)}) TO {target} (FORMAT csv, HEADER)")
         final = self.folder / "results"
-        texts = ", ".join(f"CAST({duckdb.quoted(column.name)} AS VARCHAR)" for column in self.spec.outputs[name])
+        texts = ", ".join(f"CAST({duckdb.quoted(column)} AS VARCHAR)" for column in found)
         preview = self.connection.execute(f"SELECT {texts} FROM {duckdb.quoted(name)} LIMIT {_PREVIEW}").fetchall()
         return OutputFiles(
-            self._count(name), self.spec.outputs[name], str(final / f"{name}.parquet"), str(final / f"{name}.csv"), tuple(preview)
+            self._count(name),
+            tuple(Column(*column) for column in found.items()),
+            str(final / f"{name}.parquet"),
+            str(final / f"{name}.csv"),
+            tuple(preview),
         )
 
     def _copy(self, select: str, target: Path) -> None:
@@ -274,7 +281,7 @@ def _prepared(prepared: Prepared, report: Path, rejected: Path) -> PreparedInput
     return PreparedInput(
         prepared.rows, prepared.rejected, prepared.granular,
         str(report) if report.exists() else None, str(rejected) if rejected.exists() else None,
-        tuple(f"row {bad.row} `{bad.column}` = {bad.value}, {bad.rule}" for bad in prepared.bad),
+        tuple(str(bad) for bad in prepared.bad),
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     """What `now()` means in this run: a UTC timestamp."""
     parameters: dict[str, Scalar]
     stages: tuple[Stage, ...]
-    outputs: dict[str, tuple[Column, ...]]
+    outputs: tuple[str, ...]
     relations: tuple[Relation, ...]
     uploads: tuple[Upload, ...]
     limits: Limits

@@ -38,9 +38,8 @@ _CHUNK = 1 << 24
 _PLAIN = bytes(set(range(256)) - set(b'"\n'))
 _EXPANDED, _EXPANDED_FREELY = 4 << 30, 64 << 20
 """A compressed upload may expand to a hundred times its size, but to the one at most, and to the other in any case."""
-_FIELDS = "must have {} fields, has "
-_EMPTY = r'\s*("\s*")?\s*({0}\s*("\s*")?\s*)*'
-"""A record of any number of fields without any content."""
+_REJECTS = 100_000
+"""More records than these that DuckDB rejects are left to Python, which does not keep them in memory."""
 _SPREADSHEET_ROWS = 1 << 20
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 
@@ -107,6 +106,8 @@ def _header(declared: Input, path: Path) -> tuple[str, list[str], int]:
                 raise _unreadable(path, f"its header cannot be read: {error}") from error
             if names is None:
                 raise _unreadable(path, "it is empty: there is no header", "The first row must name the columns")
+            while not names[-1].strip():
+                names.pop()
             score = (len(known & set(map(_plain, names))), len(names) if len(names) > 1 else 0)
             if best is None or score > best:
                 best, found = score, (delimiter, names, reader.line_num)
@@ -168,18 +169,16 @@ def _load_lines(
         connection.execute(f"CREATE OR REPLACE TABLE {identifier(text)} AS FROM {_csv(kinds, delimiter, keep)}", [_unglobbed(path)])
     except duckdb.InvalidInputException:
         return False
-    short = "error_type IN ('MISSING COLUMNS', 'TOO MANY COLUMNS')"
-    counts = f"(SELECT count(*) FROM {identifier(text)}), count(DISTINCT line), count(*) FILTER (NOT {short})"
-    loaded, bad, strange = connection.execute(f"SELECT {counts} FROM {identifier(rejects)}").fetchall()[0]
-    (blank,) = connection.execute(f"SELECT EXISTS (FROM {identifier(text)} WHERE NOT {_filled(columns)})").fetchall()[0]
-    certain = loaded + bad + 1 == lines and not strange
-    if certain:
+    malformed = _malformed(connection, rejects, delimiter, len(columns))
+    counts = f"(SELECT count(*) FROM {identifier(text)}), count(DISTINCT line), (SELECT EXISTS (FROM {identifier(text)} WHERE NOT"
+    loaded, bad, blank = connection.execute(f"SELECT {counts} {_filled(columns)})) FROM {identifier(rejects)}").fetchall()[0]
+    certain = malformed is not None and loaded + bad + 1 == lines
+    if malformed and certain:
         connection.execute(
-            f"INSERT INTO {identifier(into + '_malformed')} SELECT line, trim(any_value(csv_line), chr(13) || chr(10)) AS value, "
-            f"{literal(_FIELDS.format(len(columns)))} || CASE WHEN min(error_type) = 'MISSING COLUMNS' THEN min(column_idx) "
-            f"ELSE max(column_idx) END FROM {identifier(rejects)} GROUP BY line "
-            f"HAVING NOT regexp_full_match(value, {literal(_EMPTY.format(re.escape(delimiter)))}) ORDER BY line"
+            f"INSERT INTO {identifier(into + '_malformed')} SELECT unnest($1), unnest($2), unnest($3)",
+            [[row for row, _, _ in malformed], [fields[0] for _, fields, _ in malformed], [rule for _, _, rule in malformed]],
         )
+    if certain:
         source = f"(SELECT *, rowid + 2 AS _row FROM {identifier(text)})"
         if bad:
             source = _around_gaps(connection, text, rejects, f"{into}__gaps")
@@ -187,7 +186,37 @@ def _load_lines(
     connection.execute(f"DROP TABLE {identifier(rejects)}; DROP TABLE {identifier(scans)}")
     if not certain:
         connection.execute(f"DROP TABLE {identifier(text)}")
-    return bool(certain)
+    return certain
+
+
+def _malformed(connection: duckdb.DuckDBPyConnection, rejects: str, delimiter: str, width: int) -> list[Record] | None:
+    """What is wrong with the records that DuckDB rejected; None if Python might have seen them otherwise, or they are very many."""
+    found = connection.execute(
+        "SELECT line, any_value(csv_line), bool_and(error_type IN ('MISSING COLUMNS', 'TOO MANY COLUMNS')) "
+        f"FROM {identifier(rejects)} GROUP BY line ORDER BY line LIMIT {_REJECTS + 1}"
+    ).fetchall()
+    if len(found) > _REJECTS or not all(simple for _, _, simple in found):
+        return None
+    texts = [text.strip("\r\n") for _, text, _ in found]
+    try:
+        records = list(csv.reader(texts, delimiter=delimiter, strict=True, skipinitialspace=True))
+    except csv.Error:
+        return None
+    if len(records) != len(texts):
+        return None
+    judged = [_judged(row, fields, text, width) for (row, _, _), fields, text in zip(found, records, texts, strict=True)]
+    if any(record and not record[2] for record in judged):
+        return None
+    return [record for record in judged if record]
+
+
+def _judged(row: int, fields: list[str], text: str, width: int) -> Record | None:
+    """A record as it counts: None if it is blank; empty cells after the last column are none; other cells there spoil it."""
+    while len(fields) > width and not fields[-1].strip():
+        fields.pop()
+    if len(fields) == width:
+        return (row, fields, "") if any(fields) else None
+    return (row, [text], f"must have {width} fields, has {len(fields)}") if any(field.strip() for field in fields) else None
 
 
 def _around_gaps(connection: duckdb.DuckDBPyConnection, text: str, rejects: str, gaps: str) -> str:
@@ -233,9 +262,9 @@ def _csv_records(path: Path, delimiter: str, width: int) -> Iterator[Record]:
                     raise _unreadable(path, f"row {row}: a quotation mark opens a cell and none closes it") from error
                 yield row, [last.strip("\r\n")], f"must be a record of CSV: {error}"
                 continue
-            right = len(fields) == width
-            if not header and (any(fields) if right else any(field.strip() for field in fields)):
-                yield (row, fields, "") if right else (row, [last.strip("\r\n")], _FIELDS.format(width) + str(len(fields)))
+            record = None if header else _judged(row, fields, last.strip("\r\n"), width)
+            if record:
+                yield record
             header = header and not any(field.strip() for field in fields)
 
 
@@ -388,10 +417,10 @@ def _sheet_rows(path: Path, rows: Iterable[Sequence[object]]) -> Iterator[tuple[
 
 def _sheet_records(rows: Iterable[tuple[int, list[str | None]]], width: int) -> Iterator[Record]:
     for row, fields in rows:
-        if len(fields) > width:
-            yield row, [", ".join(field or "" for field in fields)], _FIELDS.format(width) + str(len(fields))
-        else:
-            yield row, fields + [None] * (width - len(fields)), ""
+        text = ", ".join(field or "" for field in fields)
+        record = _judged(row, [field or "" for field in fields] + [""] * (width - len(fields)), text, width)
+        if record:
+            yield record
 
 
 def _as_text(value: object) -> str | None:

@@ -55,22 +55,25 @@ def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, watching:
     run.mkdir(parents=True)
     with _held(run):
         protocol.write(run / "spec.json", spec)
-        store.start_run(spec.id, spec.calculation, edition.number, os.getpid())
         attempt = protocol.attempt_folder(run, 1)
-        process = LocalProcess(run, 1)
+        process: LocalProcess | None = None
         try:
+            store.start_run(spec.id, spec.calculation, edition.number, os.getpid())
+            process = LocalProcess(run, 1)
             with watching(edition, spec) as progress:
                 outcome = _watch(process, attempt, spec, progress)
             if outcome.status == "succeeded":
                 outcome = _still_there(edition, spec, outcome)
         except KeyboardInterrupt:
             (run / "cancel").touch()
-            process.kill()
+            if process is not None:
+                process.kill()
             _clear(attempt)
             store.finish_run(spec.id, "cancelled", code="run.cancelled", error="cancelled by the user")
             raise ForebayError("run.cancelled", f"run {spec.id} was cancelled", advice="Nothing is left running") from None
         except BaseException:
-            process.kill()
+            if process is not None:
+                process.kill()
             raise
         return _finish(spec, outcome, attempt, store)
 

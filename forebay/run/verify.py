@@ -76,8 +76,8 @@ def verify(edition: Edition, spec: RunSpec, outcome: Outcome, run: Path, progres
         seconds = time.monotonic() - started
         _all_there(edition)
         differences, rows = [], {}
-        for name, columns in compiled.outputs.items():
-            found, rows[name] = _compare(connection, name, columns, outcome.outputs[name].parquet)
+        for name, output in outcome.outputs.items():
+            found, rows[name] = _compare(connection, name, output.columns, output.parquet)
             differences += [found] if found else []
         return Verdict(not differences, rows, tuple(differences), round(seconds, 3))
     finally:

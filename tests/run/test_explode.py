@@ -56,9 +56,9 @@ def strength(rule: Rule, latest: bool) -> tuple[int, int, int]:
     return product, place, (-1 if since is None else since) if latest else 0
 
 
-def best(cells: list[Rule], rules: dict[int, Rule], latest: bool) -> dict[tuple[object, object], list[int]]:
+def best(cells: list[Rule], rules: dict[int, Rule], latest: bool) -> dict[tuple[int | None, int | None], list[int]]:
     """The rows that are best in each cell: more than one if they tie."""
-    found = {}
+    found: dict[tuple[int | None, int | None], list[int]] = {}
     for cell in cells:
         fits = {row: strength(rule, latest) for row, rule in rules.items() if matches(rule, cell)}
         if fits:

@@ -358,10 +358,9 @@ def test_a_row_rejected_for_a_tie_in_one_cell_wins_no_other(cells: Prepare) -> N
 
 Rule = tuple[str | None, int | None, int | None, str | None]
 GRID = [(department, item, store) for department, item in (("A", 1), ("A", 2), ("B", 3)) for store in (1, 2)]
-rules_of_grid = st.lists(
-    st.tuples(st.sampled_from([None, "A", "B"]), st.none() | st.integers(1, 3), st.none() | st.integers(1, 2), st.sampled_from([None, "2024-01-01", "2024-01-02"])),
-    max_size=9,
-)  # fmt: skip
+departments = st.sampled_from([None, "A", "B"])
+dates = st.sampled_from([None, "2024-01-01", "2024-01-02"])
+rules_of_grid = st.lists(st.tuples(departments, st.none() | st.integers(1, 3), st.none() | st.integers(1, 2), dates), max_size=9)
 
 
 def brute_force(rules: dict[int, Rule]) -> tuple[dict[tuple[int, int], int], set[int]]:
@@ -370,7 +369,8 @@ def brute_force(rules: dict[int, Rule]) -> tuple[dict[tuple[int, int], int], set
 
     gone = {row for row, rule in rules.items() if not any(fits(rule, cell) for cell in GRID)}
     while True:
-        won, tied = {}, set()
+        won: dict[tuple[int, int], int] = {}
+        tied: set[int] = set()
         for cell in GRID:
             ranks = {
                 row: (2 if r[1] else int(r[0] is not None), int(r[2] is not None), r[3] or "")
@@ -393,7 +393,7 @@ def test_what_is_left_after_ties_is_what_brute_force_leaves(tmp_path_factory: py
         run = Prepare(connection, tmp_path_factory.getbasetemp())
         connection.execute("CREATE TABLE cells (department VARCHAR, item INTEGER, store SMALLINT)")
         connection.executemany("INSERT INTO cells VALUES (?, ?, ?)", GRID)
-        rows = [(d, str(i) if i else None, str(s) if s else None, "1", since) for d, i, s, since in rules]
+        rows: list[tuple[str | None, ...]] = [(d, str(i) if i else None, str(s) if s else None, "1", since) for d, i, s, since in rules]
         found = run(RULES, rows, types=TYPES_OF_CELLS)
         left = {(item, store): row for item, store, row in connection.execute(f"SELECT item, store, _row FROM '{run.granular}'").fetchall()}
     assert left == won

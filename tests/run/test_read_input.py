@@ -125,6 +125,13 @@ def test_blank_lines_count_and_are_skipped(read: Read, line: str) -> None:
     assert read.text(text) == ([(2, "1", "2", "3"), (5, "4", "5", "6"), (7, "x", "8", "9")], [(8, "7,8", "must have 3 fields, has 2")])
 
 
+@pytest.mark.parametrize("blank", ["", "\n"])
+def test_empty_cells_after_the_last_column_are_no_cells(read: Read, blank: str) -> None:
+    good, bad = read.text(f"a,b,c,,\n1,2,3,\n4,5,6,,\n7,8,9,,x\n,,,,\n1,2,\n{blank}2,,\n")
+    assert good == [(2, "1", "2", "3"), (3, "4", "5", "6"), (6, "1", "2", None), (7 + len(blank), "2", None, None)]
+    assert bad == [(4, "7,8,9,,x", "must have 3 fields, has 5")]
+
+
 def test_a_header_after_blank_lines(read: Read) -> None:
     assert read.text("\n\na,b,c\n1,2,3\n")[0] == [(4, "1", "2", "3")]
 
@@ -187,6 +194,9 @@ def test_whatever_a_csv_writer_writes_is_read_with_its_numbers(
     for row in plain:
         out.write(line) if not row else writer.writerow(row)
     good, bad = Read(tmp_path_factory.getbasetemp()).text(("\ufeff" if bom else "") + out.getvalue())
+    for row in plain:
+        while len(row) > 3 and not row[-1].strip():
+            row.pop()
     whole = {n: row for n, row in enumerate(plain, 2) if any(field if len(row) == 3 else field.strip() for field in row)}
     assert good == [(n, *(field or None for field in row)) for n, row in whole.items() if len(row) == 3]
     assert [(n, rule) for n, _, rule in bad] == [(n, f"must have 3 fields, has {len(row)}") for n, row in whole.items() if len(row) != 3]
@@ -239,7 +249,7 @@ def test_reading_works_in_a_connection_that_is_locked_down(read: Read) -> None:
     ("text", "code", "words"),
     [
         ("a,b,x\n", "input.unknown_column", "there is no column 'x'"),
-        ("a,b,\n", "input.unknown_column", "column 3 has no name"),
+        ("a,,b\n", "input.unknown_column", "column 2 has no name"),
         ("a,B,b\n", "input.duplicate_column", "column b is there twice"),
         ("", "input.unreadable", "empty"),
         ("\n \n", "input.unreadable", "empty"),

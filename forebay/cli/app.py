@@ -51,6 +51,10 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(INTERNAL)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.write("\nThis is a defect of Forebay: please report it with the lines above. Nothing was published.\n")
+        sys.exit(INTERNAL)
     sys.exit(result if isinstance(result, int) else 0)
 
 

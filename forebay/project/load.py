@@ -51,11 +51,12 @@ READ_OPTIONS = {
 }  # fmt: skip
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 _TYPE = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*(?: [A-Za-z]+)*)\s*(\(\s*\d+\s*(,\s*\d+\s*)?\))?(\[\])*\s*")
-_TYPES = frozenset(
-    "BIGINT BLOB BOOL BOOLEAN CHAR DATE DATETIME DEC DECIMAL DOUBLE FLOAT FLOAT4 FLOAT8 HUGEINT INT INT1 INT2 INT4 INT8 INTEGER INTERVAL "
-    "JSON LOGICAL LONG NUMERIC REAL SHORT SIGNED SMALLINT STRING TEXT TIME TIMESTAMP TIMESTAMPTZ TIMESTAMP_MS TIMESTAMP_NS TIMESTAMP_S "
-    "TINYINT UBIGINT UINTEGER USMALLINT UTINYINT UUID VARCHAR".split()
-) | {"TIMESTAMP WITH TIME ZONE", "DOUBLE PRECISION"}
+_TYPES = {
+    "BIGINT", "BLOB", "BOOL", "BOOLEAN", "CHAR", "DATE", "DATETIME", "DEC", "DECIMAL", "DOUBLE", "DOUBLE PRECISION", "FLOAT", "FLOAT4",
+    "FLOAT8", "HUGEINT", "INT", "INT1", "INT2", "INT4", "INT8", "INTEGER", "INTERVAL", "JSON", "LOGICAL", "LONG", "NUMERIC", "REAL",
+    "SHORT", "SIGNED", "SMALLINT", "STRING", "TEXT", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_MS",
+    "TIMESTAMP_NS", "TIMESTAMP_S", "TINYINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT", "UUID", "VARCHAR",
+}  # fmt: skip
 
 
 def load(folder: Path) -> Project:
@@ -206,12 +207,11 @@ class _Loader:
             raise self.document.error(
                 path, "a hierarchy needs a `table` and `dimensions`, each with its levels from coarse to fine", advice
             )
-        dimensions = [
-            Dimension(name, tuple([levels] if isinstance(levels, str) else levels)) for name, levels in values["dimensions"].items()
-        ]
-        if not all(dimension.levels for dimension in dimensions):
-            raise self.document.error((*path, "dimensions"), "each dimension needs at least one level")
+        declared = values["dimensions"].items()
+        dimensions = [{"name": name, "levels": [levels] if isinstance(levels, str) else levels} for name, levels in declared]
         built: Hierarchy = self._convert(path, {**values, "dimensions": dimensions}, Hierarchy)
+        if not all(dimension.levels for dimension in built.dimensions):
+            raise self.document.error((*path, "dimensions"), "each dimension needs at least one level")
         if len(set(built.levels)) != len(built.levels):
             raise self.document.error((*path, "dimensions"), "a level column may stand in one dimension only")
         return built

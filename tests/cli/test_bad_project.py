@@ -85,7 +85,7 @@ def test_a_value_of_the_wrong_type_is_placed(project: Project, old: str, new: st
     if new.startswith("columns: ["):
         project.replace(YAML, "updated: date}", "updated, date]")
     project.replace(YAML, old, new)
-    error = refused(project).error
+    error = refused(project).errors[0]
     assert error["code"].startswith("project.")
     assert error["where"].split(":")[:2] == place_of(project, YAML, new, at).split(":")[:2]
 
@@ -106,7 +106,7 @@ def test_a_word_that_is_none_of_the_choices_gets_them_as_advice(project: Project
 )
 def test_a_parameter_that_no_run_could_take_is_refused(project: Project, old: str, new: str, said: str) -> None:
     project.replace(YAML, old, new)
-    error = refused(project).error
+    error = refused(project).errors[0]
     assert said in error["what"]
     assert error["where"].split(":")[:2] == place_of(project, YAML, new).split(":")[:2]
 
@@ -240,7 +240,7 @@ def test_a_function_that_is_not_there_is_placed_and_the_nearest_named(project: P
 def test_a_syntax_error_is_placed_exactly(project: Project, old: str, new: str, wrong: str) -> None:
     project.replace(PLAN, old, new)
     error = refused(project).error
-    assert error["code"] in ("sql.syntax", "sql.not_select")
+    assert error["code"] in ("sql.syntax", "sql.not_select", "sql.bind")
     assert error["where"] == place_of(project, PLAN, new, wrong)
 
 

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,10 @@ from unittest import mock
 import pytest
 
 from forebay.cli import template
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes many seconds; run like the others, left out with -m 'not slow'")
 
 
 @dataclass(frozen=True)
@@ -162,12 +165,3 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = made(tmp_path_factory.mktemp("published") / "coffee")
     assert project.refresh() == 1
     return project
-
-
-@pytest.fixture
-def edition_stays(published: Project) -> Iterator[None]:
-    """Whatever the test does to the shared project, its edition stays and nothing looks like a new result."""
-    before = len(published.looks_like_results())
-    yield
-    assert published.edition == 1
-    assert len(published.looks_like_results()) == before

@@ -8,7 +8,7 @@ so either can be repeated after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,6 +19,8 @@ from pyiceberg.table import Table
 
 FINGERPRINT = "forebay.fingerprint"
 STAGING = "staging"
+_STAGED = "__staged"
+_UNTIL = "__until_edition_"
 
 
 class Catalog:
@@ -58,7 +60,7 @@ class Catalog:
         snapshot = _snapshot(table, fingerprint) if table is not None else None
         if table is None or snapshot is None:
             if table is not None:
-                self._catalog.rename_table(name, f"{name}__until_edition_{edition}")
+                self._catalog.rename_table(name, f"{name}{_UNTIL}{edition}")
             table = self._catalog.rename_table(_beside(name), name)
             snapshot = _snapshot(table, fingerprint)
         if snapshot is None:
@@ -71,6 +73,14 @@ class Catalog:
         if main is None or main.snapshot_id != snapshot:
             manage = manage.set_current_snapshot(snapshot)
         manage.commit()
+
+    def retire(self, kept: Collection[str], edition: int) -> None:
+        """Take tables that `edition` no longer has out of readers' way, lest they be taken for current. Nothing is deleted."""
+        for namespace in self._catalog.list_namespaces():
+            for identifier in self._catalog.list_tables(namespace):
+                name = ".".join(identifier)
+                if name not in kept and not name.endswith(_STAGED) and _UNTIL not in name:
+                    self._catalog.rename_table(name, f"{name}{_UNTIL}{edition}")
 
     def _overwrite(self, table: Table, files: Sequence[str], fingerprint: str, branch: str | None) -> None:
         """One snapshot that replaces whatever the table holds by `files`."""
@@ -107,7 +117,7 @@ def _uri(path: str) -> str:
 
 
 def _beside(name: str) -> str:
-    return f"{name}__staged"
+    return f"{name}{_STAGED}"
 
 
 def _snapshot(table: Table, fingerprint: str) -> int | None:

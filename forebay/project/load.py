@@ -6,6 +6,7 @@ binding the SQL against the sources' real schemas.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -188,20 +189,28 @@ class _Loader:
             "hierarchy": self._hierarchy(values.get("hierarchy"), (*path, "hierarchy")),
         }  # fmt: skip
         declared_input: Input = self._convert(path, converted, Input)
-        names = [column.name for column in columns]
-        for place, used in [("unique", u) for u in declared_input.unique] + (
-            [("hierarchy", declared_input.hierarchy.levels)] if declared_input.hierarchy else []
-        ):
-            for missing in [column for column in used if column not in names]:
-                self._add((*path, place), f"`{missing}` is no column of input `{name}`", nearest(missing, names))
-        if declared_input.hierarchy and declared_input.hierarchy.latest not in (None, *names):
-            latest = str(declared_input.hierarchy.latest)
-            self._add((*path, "hierarchy", "latest"), f"`{latest}` is no column of input `{name}`", nearest(latest, names))
+        self._columns_exist(declared_input, path)
         return declared_input
+
+    def _columns_exist(self, declared: Input, path: config.Path_) -> None:
+        """What `unique` and `hierarchy` name are columns of the input."""
+        used: list[tuple[config.Path_, str]] = [((*path, "unique", n), name) for n, names in enumerate(declared.unique) for name in names]
+        if declared.hierarchy is not None:
+            at = (*path, "hierarchy")
+            used += [((*at, "dimensions", d.name, n), level) for d in declared.hierarchy.dimensions for n, level in enumerate(d.levels)]
+            used += [((*at, "latest"), declared.hierarchy.latest)] if declared.hierarchy.latest else []
+        known = [column.name for column in declared.columns]
+        for place, name in used:
+            if name not in known:
+                self._add(place, f"`{name}` is no column of input `{declared.name}`", nearest(name, known))
 
     def _hierarchy(self, values: Any, path: config.Path_) -> Hierarchy | None:
         if values is None:
             return None
+        if isinstance(values, dict):
+            unknown = self.document.unknown_keys(path, values, Hierarchy.__struct_fields__)
+            if unknown:
+                raise Problems(unknown)
         if not isinstance(values, dict) or not isinstance(values.get("dimensions"), dict) or not values["dimensions"]:
             advice = "e.g. `dimensions: {product: [department, category, product_id]}`"
             raise self.document.error(
@@ -280,10 +289,10 @@ class _Loader:
                 converted[key] = config.duration(value) if key == "deadline" else config.size(value) if key != "threads" else value
             except ValueError as error:
                 self._add(("limits", key), str(error))
-        limits = Limits()
+        limits = _default_limits()
         if values:
             with self._collecting():
-                limits = self._convert(("limits",), converted, Limits)
+                limits = self._convert(("limits",), {**msgspec.structs.asdict(limits), **converted}, Limits)
         if limits.threads < 1:
             self._add(("limits", "threads"), "`threads` must be at least 1")
         return limits
@@ -356,6 +365,12 @@ class _Loader:
             re.compile(pattern)
         except re.error as error:
             self._add(path, f"`{pattern}` is no regular expression: {error}")
+
+
+def _default_limits() -> Limits:
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    usual = Limits()
+    return Limits(memory=min(usual.memory, half), refresh_memory=min(usual.refresh_memory, half))
 
 
 def _format(path: str) -> str | None:

@@ -168,7 +168,10 @@ class Calculation(Declared, frozen=True):
 
 
 class Limits(Declared, frozen=True):
-    """What one run or one build may take from the machine. Sizes in bytes, times in seconds."""
+    """What one run or one build may take from the machine. Sizes in bytes, times in seconds.
+
+    Where forebay.yaml says nothing, neither memory limit is more than half of the machine's memory.
+    """
 
     memory: int = 4 << 30
     temp_disk: int = 32 << 30

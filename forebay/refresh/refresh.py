@@ -104,7 +104,14 @@ def pin(project: Project, folder: Path, store: Store, hashing: Callable[[str, in
     pinned, problems = {}, []
     for source in project.sources:
         try:
-            pinned[source.name], hashed = observe.identify(observe.listing(source, folder), known, hashing)
+            paths = observe.listing(source, folder)
+            ours = next((path for path in paths if Path(path).is_relative_to(project.lake)), None)
+            if ours is not None:
+                raise ForebayError(
+                    "source.in_lake", f"`path` of source `{source.name}` matches files of the lake, which Forebay writes", where=ours,
+                    advice="Narrow the path, or set `lake:` to a folder elsewhere",
+                )  # fmt: skip
+            pinned[source.name], hashed = observe.identify(paths, known, hashing)
             store.remember_files(hashed)
         except ForebayError as error:
             problems.append(error)
@@ -215,4 +222,5 @@ def _show(edition: Edition, lake: Lake, store: Store) -> None:
     catalog = Catalog(lake.catalog, lake.iceberg)
     for name, table in edition.tables.items():
         catalog.show(name, table.fingerprint, edition.number)
+    catalog.retire(edition.tables, edition.number)
     store.shown_in_lake(edition.number)

@@ -59,7 +59,7 @@ def request(
         raise Problems(problems)
     started = datetime.datetime.now(datetime.UTC)
     return RunSpec(
-        id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         calculation=calculation,
         file=declared.file,
         edition=edition.number,

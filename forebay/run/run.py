@@ -154,8 +154,8 @@ def _held(run: Path) -> Iterator[None]:
 
 def settle(lake: Lake, store: Store) -> None:
     """Give runs whose control process died their true status: failed, with nothing left that looks like a result."""
-    for run in store.runs(limit=1000):
-        if run.status != "running" or not _abandoned(lake.runs / run.id / "lock"):
+    for run in store.running():
+        if not _abandoned(lake.runs / run.id / "lock"):
             continue
         _clear(protocol.attempt_folder(lake.runs / run.id, 1))
         store.finish_run(run.id, "failed", code="run.lost", error="run.lost: the process that watched over the run died. Run it again")

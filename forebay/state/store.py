@@ -185,6 +185,11 @@ class Store:
         with self._engine.connect() as connection:
             return [_as_run(row) for row in connection.execute(select(_run).order_by(_run.c.id.desc()).limit(limit))]
 
+    def running(self) -> Sequence[Run]:
+        """The runs that have no final status yet."""
+        with self._engine.connect() as connection:
+            return [_as_run(row) for row in connection.execute(select(_run).where(_run.c.status == "running"))]
+
     def find_run(self, text: str) -> Run:
         """The run whose id is, or begins or ends with, `text`; "last" is the newest. Raises ForebayError unless there is exactly one."""
         with self._engine.connect() as connection:

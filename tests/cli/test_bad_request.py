@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 from conftest import Called, Project, in_here
 
-pytestmark = pytest.mark.usefixtures("edition_stays")
-
 
 def refused(project: Project, *args: object) -> Called:
     before = project.attempts()
     called = project.call("run", *args, "--json")
     assert called.code == 4, called.out + called.err
     assert project.attempts() == before, "no attempt was made"
+    assert project.edition == 1
     return called
 
 

@@ -13,8 +13,6 @@ import openpyxl
 import pytest
 from conftest import Project, made
 
-pytestmark = pytest.mark.usefixtures("edition_stays")
-
 HEADER = "category,product,shop,uplift_pct,price_pct\n"
 GOOD = [("coffee", None, None, "5", "0"), ("coffee", "Espresso", None, "0", "4.5"), ("tea", None, "Harbour", "20", "-10"), (None, None, "Station", "2", "0")]
 
@@ -32,12 +30,17 @@ def upload(tmp_path: Path) -> Any:
 
 
 def refused(project: Project, given: tuple[str, str], *args: str) -> dict[str, str]:
+    """The one error of a run that is refused: recorded as such, without anything like a result, its upload kept, the edition as it was."""
+    before = set(project.attempts())
     called = project.call("run", "plan", *given, *args, "--json")
     assert called.code == 4, called.out + called.err
-    run = project.json("runs", "--limit", "1")[0]
+    (attempt,) = set(project.attempts()) - before
+    assert {path.name for path in attempt.iterdir()} <= {"child.log", "outcome.json", "prepared", "progress.json"}
+    run = project.json("runs", "show", attempt.parent.parent.name)["run"]
     assert (run["status"], run["code"]) == ("failed", called.error["code"])
-    kept = list((project.lake / "inputs").iterdir())
-    assert any(path.read_bytes() == Path(given[1].partition("=")[2]).read_bytes() for path in kept), "the upload is kept"
+    kept = [path for path in (project.lake / "inputs").rglob("*") if path.is_file()]
+    assert Path(given[1].partition("=")[2]).read_bytes() in [path.read_bytes() for path in kept], "the upload is kept"
+    assert project.edition == 1
     return called.error
 
 

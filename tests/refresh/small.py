@@ -145,12 +145,17 @@ class Small:
 
 
 def outside(lake: Path, table: str, tag: str | None = None) -> list[tuple[Any, ...]]:
-    """Rows of an Iceberg table by pyiceberg alone, on `main` or at a tag."""
+    """Rows of an Iceberg table by pyiceberg alone, on `main` or at a tag, sorted."""
+    return in_order(tuple(row.values()) for row in arrow(lake, table, tag).to_pylist())
+
+
+def arrow(lake: Path, table: str, tag: str | None = None) -> Any:
+    """An Iceberg table as Arrow, by pyiceberg alone, on `main` or at a tag."""
     from pyiceberg.catalog.sql import SqlCatalog
 
     loaded = SqlCatalog("forebay", uri=f"sqlite:///{lake}/catalog.db", warehouse=f"file://{lake}/iceberg").load_table(table)
     scan = loaded.scan() if tag is None else loaded.scan(snapshot_id=loaded.metadata.refs[tag].snapshot_id)
-    return in_order(tuple(row.values()) for row in scan.to_arrow().to_pylist())
+    return scan.to_arrow()
 
 
 def in_order(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

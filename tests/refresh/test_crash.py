@@ -10,24 +10,24 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
-from small import Small, outside
+from small import Small, arrow, outside
 
 from forebay.refresh import refresh as refreshing
 from forebay.state.store import Store
 
 KILLS = 25
 TABLES = ("tier2.by_k", "tier2.by_day", "tier2.top")
-ROWS = 1_500_000
+ROWS = 600_000
 
 
 def _declare(small: Small) -> Small:
     return small.declare(
         sources={"facts": {"path": "data/*.parquet", "key": []}},
         tier2={
-            "by_k": {"sql": "SELECT k, sum(v) AS v, count(DISTINCT d) AS n FROM facts GROUP BY k", "key": ["k"], "partition_by": "p"}
-            | {"sql": "SELECT k, k % 5 AS p, sum(v) AS v, count(DISTINCT d) AS n FROM facts GROUP BY k"},
+            "by_k": {"sql": "SELECT k, k % 5 AS p, sum(v) AS v, count(DISTINCT d) AS n FROM facts GROUP BY k", "key": ["k"], "partition_by": "p"},
             "by_day": {"sql": "SELECT d, sum(v) AS v FROM facts GROUP BY d", "key": ["d"]},
             "top": {"sql": "SELECT max(v) AS v FROM by_day"},
         },
@@ -43,9 +43,8 @@ def _facts(small: Small, name: str, seed: int, rows: int) -> None:
 
 
 def _total(lake: Path, table: str, tag: str | None = None) -> Any:
-    column = {"tier2.by_k": 2, "tier2.by_day": 1, "tier2.top": 0}[table]
-    rows = outside(lake, table, tag)
-    return max(row[column] for row in rows) if table == "tier2.top" else sum(row[column] for row in rows)
+    """The sum of `v`, as a reader sees it who knows pyiceberg only."""
+    return pc.sum(arrow(lake, table, tag)["v"]).as_py()
 
 
 def _fingerprints(small: Small) -> dict[str, str | None]:

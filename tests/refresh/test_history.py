@@ -16,7 +16,7 @@ from small import Small
 
 TIER2 = {
     "latest": {
-        "sql": "SELECT k, name FROM names QUALIFY row_number() OVER (PARTITION BY k ORDER BY at DESC, name) = 1",
+        "sql": "SELECT k, name FROM names QUALIFY row_number() OVER (PARTITION BY k ORDER BY seen DESC, name) = 1",
         "key": ["k"],
     },
     "totals": {"sql": "SELECT k, day, sum(v) AS v, count(*) AS n FROM sales GROUP BY k, day", "key": ["k", "day"], "partition_by": "day"},
@@ -43,7 +43,7 @@ def _sales(rows: list[tuple[str, int | None, int]]) -> str:
 
 
 def _names(rows: list[tuple[str, str, int]]) -> str:
-    return "k,name,at\n" + "".join(f"{k},{name},2025-01-0{at}\n" for k, name, at in rows)
+    return "k,name,seen\n" + "".join(f"{k},{name},2025-01-0{at}\n" for k, name, at in rows)
 
 
 def _apply(data: Path, step: tuple[Any, ...]) -> None:
@@ -75,7 +75,7 @@ def _bag(connection: duckdb.DuckDBPyConnection, select: str) -> Counter[tuple[An
 def _check(small: Small) -> None:
     edition = small.edition()
     with duckdb.connect() as plain:
-        types = {"sales": "{'k': 'VARCHAR', 'day': 'INTEGER', 'v': 'DECIMAL(9,2)'}", "names": "{'k': 'VARCHAR', 'name': 'VARCHAR', 'at': 'DATE'}"}
+        types = {"sales": "{'k': 'VARCHAR', 'day': 'INTEGER', 'v': 'DECIMAL(9,2)'}", "names": "{'k': 'VARCHAR', 'name': 'VARCHAR', 'seen': 'DATE'}"}
         for name, version in edition.sources.items():
             assert {file.path for file in version.files} == {str(path) for path in (small.folder / "data" / name).glob("*.csv")}
             plain.execute(f"CREATE TABLE {name} AS SELECT * FROM read_csv({[file.path for file in version.files]}, header = true, columns = {types[name]})")
@@ -102,7 +102,7 @@ def test_after_any_history_every_table_is_its_select_over_the_files_of_the_editi
         small.declare(
             sources={
                 "sales": {"path": "data/sales/*.csv", "columns": {"k": "varchar", "day": "integer", "v": "decimal(9,2)"}, "options": {"header": True}},
-                "names": {"path": "data/names/*.csv", "columns": {"k": "varchar", "name": "varchar", "at": "date"}, "options": {"header": True}},
+                "names": {"path": "data/names/*.csv", "columns": {"k": "varchar", "name": "varchar", "seen": "date"}, "options": {"header": True}},
             },
             tier2=TIER2,
             calculations={"plan": {"sql": PLAN, "parameters": {"x": {"type": "integer", "default": 1}}}},

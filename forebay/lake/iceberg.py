@@ -59,12 +59,13 @@ class Catalog:
         table = self._load(name)
         snapshot = _snapshot(table, fingerprint) if table is not None else None
         if table is None or snapshot is None:
+            beside = self._load(_beside(name))
+            snapshot = _snapshot(beside, fingerprint) if beside is not None else None
+            if snapshot is None:
+                raise LookupError(f"no snapshot of {name} has fingerprint {fingerprint}")
             if table is not None:
                 self._catalog.rename_table(name, f"{name}{_UNTIL}{edition}")
             table = self._catalog.rename_table(_beside(name), name)
-            snapshot = _snapshot(table, fingerprint)
-        if snapshot is None:
-            raise LookupError(f"no snapshot of {name} has fingerprint {fingerprint}")
         tag = f"edition-{edition}"
         main = table.current_snapshot()
         manage = table.manage_snapshots()

@@ -84,7 +84,7 @@ def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
         try:
             found = json.loads(about.read_text())
             owner, place = found["project"], found["root"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ForebayError("lake.unreadable", f"cannot tell whose lake this is: {error}", where=str(about)) from None
         if owner != project:
             raise ForebayError(

@@ -248,6 +248,10 @@ class _Loader:
         tables = {name for section in ("sources", "tier2", "inputs") for name in _mapping(self.document.data.get(section))}
         for stage in stages:
             where, advice = f"{file}:{stage.line}", "Name the stage otherwise"
+            if any(stage.name.startswith(f"{declared.name}__") for declared in inputs):
+                raise ForebayError(
+                    "sql.stage_name", f"`{stage.name}` begins as the tables of an input's preparation do", where=where, advice=advice
+                )
             if stage.name in RESERVED or stage.name in tables:
                 what = "is a reserved name" if stage.name in RESERVED else "is the name of a source, Tier-2 table or input"
                 raise ForebayError("sql.stage_name", f"`{stage.name}` {what}", where=where, advice=advice)

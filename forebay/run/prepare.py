@@ -192,8 +192,9 @@ def _exact(column: InputColumn, kind: str, text: str, cast: str) -> str:
     if _INTEGERS.fullmatch(kind):
         conditions = [f"{text} = CAST({cast} AS VARCHAR)", f"{number} AND {_decimals(text)} <= 0"]
     elif kind.startswith("DECIMAL"):
-        plain = f"regexp_full_match({text}, '[+-]?[0-9]*(\\.[0-9]{{0,{_scale(kind)}}})?')"
-        conditions = [plain, f"{number} AND {_decimals(text)} <= {_scale(kind)}"]
+        precision, scale = _precision(kind)
+        plain = f"regexp_full_match({text}, '[+-]?[0-9]*(\\.[0-9]{{0,{scale}}})?')"
+        conditions = [plain, f"{number} AND {_decimals(text)} <= {scale} AND {_wholes(text)} <= {precision - scale}"]
     elif kind in ("DOUBLE", "FLOAT"):
         conditions = [f"{number} AND isfinite({cast})"]
         if any(re.fullmatch(r"[+-]?(nan|inf|infinity)", _text(value).strip().lower()) for value in column.allowed):
@@ -210,12 +211,22 @@ def _exact(column: InputColumn, kind: str, text: str, cast: str) -> str:
 
 def _decimals(text: str) -> str:
     """How many decimals a number needs, exactly: 1.50 needs one, 15e-1 one, 1e3 none (negative). For text that matches _NUMBER."""
+    whole, fraction, exponent = _parts(text)
+    kept = f"rtrim({whole} || {fraction}, '0')"
+    return f"CASE WHEN {kept} = '' THEN 0 ELSE strlen({kept}) - strlen({whole}) - {exponent} END"
+
+
+def _wholes(text: str) -> str:
+    """How many digits a number needs before its point, exactly. DuckDB lets 1e7 into DECIMAL(9,2), where it is no valid value."""
+    whole, fraction, exponent = _parts(text)
+    kept = f"ltrim({whole} || {fraction}, '0')"
+    return f"CASE WHEN {kept} = '' THEN 0 ELSE strlen({kept}) - strlen({fraction}) + {exponent} END"
+
+
+def _parts(text: str) -> tuple[str, str, str]:
     whole = f"regexp_extract({text}, '^[+-]?([0-9]*)', 1)"
     fraction = f"regexp_extract({text}, '\\.([0-9]*)', 1)"
-    exponent = f"coalesce(TRY_CAST(regexp_extract({text}, '[eE]([+-]?[0-9]+)$', 1) AS INTEGER), 0)"
-    digits = f"({whole} || {fraction})"
-    kept = f"rtrim({digits}, '0')"
-    return f"CASE WHEN {kept} = '' THEN 0 ELSE strlen({fraction}) - strlen({digits}) + strlen({kept}) - {exponent} END"
+    return whole, fraction, f"coalesce(TRY_CAST(regexp_extract({text}, '[eE]([+-]?[0-9]+)$', 1) AS INTEGER), 0)"
 
 
 def _checks(declared: Input, kinds: list[str]) -> Iterator[_Check]:
@@ -244,7 +255,7 @@ def _type_rule(kind: str, text: str) -> str:
     if _INTEGERS.fullmatch(kind):
         return f"CASE WHEN {number} AND {_decimals(text)} <= 0 THEN 'must fit in {kind}' ELSE 'must be a whole number' END"
     if kind.startswith("DECIMAL"):
-        scale = _scale(kind)
+        _, scale = _precision(kind)
         fine = f"'must have at most {scale} decimal{'' if scale == 1 else 's'}'"
         words = f"WHEN {number} AND {_decimals(text)} > {scale} THEN {fine} WHEN {number} THEN 'must fit in {kind}'"
         return f"CASE {words} ELSE 'must be a number' END"
@@ -365,8 +376,10 @@ def _kind(connection: duckdb.DuckDBPyConnection, declared: str) -> str:
     return str(_one(connection, f"SELECT typeof(CAST(NULL AS {declared}))")[0])
 
 
-def _scale(kind: str) -> int:
-    return int(kind.rstrip(")").rpartition(",")[2])
+def _precision(kind: str) -> tuple[int, int]:
+    """Precision and scale of a DECIMAL."""
+    precision, scale = kind.removeprefix("DECIMAL(").rstrip(")").split(",")
+    return int(precision), int(scale)
 
 
 def _constant(value: Scalar, column: InputColumn) -> str:

@@ -3,9 +3,9 @@
 `_row` is the number a spreadsheet shows: the header of CSV and XLSX is row 1, blank rows count, and a record is one row however many
 lines its quoted cells span. In Parquet and JSON the first record is row 1. Records without any value are blank and are skipped.
 
-CSV is read by DuckDB in parallel if that is certain to be exact: physical lines = header + rows loaded + records rejected means that
-there is no blank line, no cell of several lines and no lost record. Otherwise Python reads it, some four times slower, and
-numbers as it goes. DuckDB's sniffer is never asked, since it can take a header for data, or 007 for a number.
+CSV is read by DuckDB in parallel if that is certain to be exact: lines = header + blank lines + rows loaded + records rejected
+means that no cell has several lines and no record is lost. Otherwise Python reads it, some five times slower, and numbers as it
+goes. DuckDB's sniffer is never asked, since it can take a header for data, or 007 for a number.
 
 Refused here: what cannot be read at all, and columns that are unknown, doubled or missing. Files that would expand beyond bounds are
 refused by what their directory or footer claims, before anything is unpacked.
@@ -87,8 +87,7 @@ def no_input(connection: duckdb.DuckDBPyConnection, declared: Input, into: str) 
 def _read_csv(connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, scratch: Path) -> None:
     delimiter, names, first = _header(declared, path)
     columns = _match(declared, path, names)
-    lines = _lines(path) if first == 1 else None
-    if lines is None or lines - 1 > declared.max_rows or not _load_lines(connection, declared, path, into, delimiter, columns, lines):
+    if not _load_lines(connection, declared, path, into, delimiter, columns, _lines(path) if first == 1 else None):
         _load_records(connection, declared, path, into, columns, _csv_records(path, delimiter, len(columns)), scratch)
 
 
@@ -139,29 +138,42 @@ def _match(declared: Input, path: Path, names: Sequence[str]) -> list[str]:
     return columns
 
 
-def _lines(path: Path) -> int | None:
-    """How many lines a file has up to its last non-blank one, or None if quotes span lines, so that lines are not records."""
+def _lines(path: Path) -> tuple[int, list[int]] | None:
+    """How many lines a file has up to its last non-blank one, and which are blank; None if lines are not records: a quote spans some."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         end = len(data)
         while end and data[end - 1] in b"\r\n":
             end -= 1
         quoted = data.find(b'"', 0, end) >= 0
-        lines, open_quote = 1, b""
-        for at in range(0, end, _CHUNK):
-            chunk = data[at : min(at + _CHUNK, end)]
+        lines, blank, at = 0, list[int](), 0
+        while at < end:
+            after = data.find(b"\n", at + _CHUNK, end) + 1 or end
+            chunk = data[at:after]
+            # With the quotes that close on their line gone, any that is left spans lines.
+            if quoted and b'"' in chunk.translate(None, _PLAIN).replace(b'""', b""):
+                return None
+            if chunk.startswith((b"\n", b"\r\n")) or b"\n\n" in chunk or b"\n\r\n" in chunk:
+                blank += [n for n, line in enumerate(chunk.split(b"\n")[:-1], lines + 1) if line in (b"", b"\r")]
             lines += chunk.count(b"\n")
-            if quoted:  # what is left of quotes and line ends when quotes that close on their line are gone
-                left = (open_quote + chunk.translate(None, _PLAIN)).replace(b'""', b"").partition(b'"')
-                if left[2]:
-                    return None
-                open_quote = left[1]
-        return None if open_quote else lines
+            at = after
+        return lines + 1, blank
 
 
 def _load_lines(
-    connection: duckdb.DuckDBPyConnection, declared: Input, path: Path, into: str, delimiter: str, columns: list[str], lines: int
+    connection: duckdb.DuckDBPyConnection,
+    declared: Input,
+    path: Path,
+    into: str,
+    delimiter: str,
+    columns: list[str],
+    scanned: tuple[int, list[int]] | None,
 ) -> bool:
     """Load a CSV whose lines are records with DuckDB; False if it cannot be sure that every row has its right number."""
+    if scanned is None:
+        return False
+    lines, blank_lines = scanned[0], scanned[1] if len(columns) > 1 else []  # of one column, a blank line is a value
+    if lines - len(blank_lines) - 1 > declared.max_rows:
+        return False
     text, rejects, scans = (f"{into}__{part}" for part in ("text", "rejects", "scans"))
     keep = f"store_rejects=true, rejects_table={literal(rejects)}, rejects_scan={literal(scans)}"
     kinds = dict.fromkeys(columns, "VARCHAR")
@@ -172,7 +184,7 @@ def _load_lines(
     malformed = _malformed(connection, rejects, delimiter, len(columns))
     counts = f"(SELECT count(*) FROM {identifier(text)}), count(DISTINCT line), (SELECT EXISTS (FROM {identifier(text)} WHERE NOT"
     loaded, bad, blank = connection.execute(f"SELECT {counts} {_filled(columns)})) FROM {identifier(rejects)}").fetchall()[0]
-    certain = malformed is not None and loaded + bad + 1 == lines
+    certain = malformed is not None and loaded + bad + len(blank_lines) + 1 == lines
     if malformed and certain:
         connection.execute(
             f"INSERT INTO {identifier(into + '_malformed')} SELECT unnest($1), unnest($2), unnest($3)",
@@ -180,8 +192,8 @@ def _load_lines(
         )
     if certain:
         source = f"(SELECT *, rowid + 2 AS _row FROM {identifier(text)})"
-        if bad:
-            source = _around_gaps(connection, text, rejects, f"{into}__gaps")
+        if bad or blank_lines:
+            source = _around_gaps(connection, text, rejects, blank_lines, f"{into}__gaps")
         _publish(connection, declared, into, columns, source, kind="VIEW", blank=blank)
     connection.execute(f"DROP TABLE {identifier(rejects)}; DROP TABLE {identifier(scans)}")
     if not certain:
@@ -219,23 +231,27 @@ def _judged(row: int, fields: list[str], text: str, width: int) -> Record | None
     return (row, [text], f"must have {width} fields, has {len(fields)}") if any(field.strip() for field in fields) else None
 
 
-def _around_gaps(connection: duckdb.DuckDBPyConnection, text: str, rejects: str, gaps: str) -> str:
-    """A SELECT of loaded rows with the `_row` they had among the rejected ones.
+def _around_gaps(connection: duckdb.DuckDBPyConnection, text: str, rejects: str, blank: list[int], gaps: str) -> str:
+    """A SELECT of loaded rows with the `_row` they had among the rejected records and blank lines.
 
-    The n-th rejected record, at line m, has m - 1 - n loaded rows before it: those from there on are n rows further down. Blocks of 64
-    rows say how many came before and which are inside, since copying or sorting millions of rows to number them takes seconds.
+    The n-th line that gave no row, number m, has m - 1 - n loaded rows before it: those from there on are n rows further down. Blocks of
+    64 rows say how many came before and which are inside, since copying or sorting millions of rows to number them takes seconds.
     """
-    connection.execute(f"""
+    connection.execute(
+        f"""
         CREATE OR REPLACE TABLE {identifier(gaps)} AS
         WITH gap AS (
-            SELECT line - 1 - row_number() OVER (ORDER BY line) AS place FROM (SELECT DISTINCT line FROM {identifier(rejects)})
+            SELECT line - 1 - row_number() OVER (ORDER BY line) AS place
+            FROM (SELECT line FROM {identifier(rejects)} UNION SELECT unnest($1::BIGINT[]))
         ), block AS (
             SELECT place >> 6 AS block, list(place) AS inside FROM gap GROUP BY ALL
         )
         SELECT n.block, coalesce(b.inside, []) AS inside,
             coalesce(sum(len(b.inside)) OVER (ORDER BY n.block ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::BIGINT AS before
         FROM range((SELECT count(*) FROM {identifier(text)}) // 64 + 1) n(block) LEFT JOIN block b USING (block)
-    """)
+        """,
+        [blank],
+    )
     number = "t.rowid + 2 + g.before + CASE WHEN len(g.inside) = 0 THEN 0 ELSE len(list_filter(g.inside, lambda p: p <= t.rowid)) END"
     return f"(SELECT t.*, {number} AS _row FROM {identifier(text)} t JOIN {identifier(gaps)} g ON g.block = t.rowid >> 6)"
 

@@ -19,24 +19,15 @@ from forebay.engines import duckdb
 from forebay.errors import ForebayError
 from forebay.project.edition import Edition
 from forebay.project.identity import same
-from forebay.project.project import Column, Hierarchy, Input
+from forebay.project.project import Hierarchy, Input
+from forebay.run.compare import Difference, difference
 from forebay.run.protocol import Outcome, RunSpec
 from forebay.split.stage import Stage
 
 NOW = "forebay_now"
-TOLERANCE = 1e-9
-"""For DOUBLE and FLOAT columns, relative to the column's sum of absolute values: such sums depend on the order of their rows."""
 
-_FLOATS = {"DOUBLE", "FLOAT"}
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """One output that differs. `rows` are the first differing ones: ("run" or "unsplit", values)."""
-
-    output: str
-    what: str
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
+# Names that no table, and hardly a column, of an author has.
+_ROWS, _LEVEL, _LATEST = '"verify rows"', '"verify level"', '"verify latest"'
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -77,7 +68,8 @@ def verify(edition: Edition, spec: RunSpec, outcome: Outcome, run: Path, progres
         _all_there(edition)
         differences, rows = [], {}
         for name, output in outcome.outputs.items():
-            found, rows[name] = _compare(connection, name, output.columns, output.parquet)
+            rows[name] = connection.execute(f"SELECT count(*) FROM {duckdb.quoted(name)}").fetchall()[0][0]
+            found = difference(connection, name, output.columns, output.parquet)
             differences += [found] if found else []
         return Verdict(not differences, rows, tuple(differences), round(seconds, 3))
     finally:
@@ -146,11 +138,11 @@ def _input(connection: duckdb.Connection, declared: Input, types: Mapping[str, s
     payload = [c.name for c in declared.columns if c.name not in hierarchy.levels]
     rest = "".join(f", i.{duckdb.quoted(column)}" for column in payload)
     latest = f"i.{duckdb.quoted(hierarchy.latest)}" if hierarchy.latest else "NULL"
-    connection.execute(f"CREATE TEMP TABLE verify_rows AS SELECT * FROM {rows}")
+    connection.execute(f"CREATE TEMP TABLE {_ROWS} AS SELECT * FROM {rows}")
     filled = [
         mask
         for mask in itertools.product((False, True), repeat=len(hierarchy.levels))
-        if connection.execute(f"SELECT 1 FROM verify_rows i WHERE {_mask(hierarchy, mask)} LIMIT 1").fetchone()
+        if connection.execute(f"SELECT 1 FROM {_ROWS} i WHERE {_mask(hierarchy, mask)} LIMIT 1").fetchone()
     ]
     parts = []
     for mask in filled:
@@ -159,18 +151,18 @@ def _input(connection: duckdb.Connection, declared: Input, types: Mapping[str, s
             " AND ".join(f"i.{duckdb.quoted(c)} = h.{duckdb.quoted(c)}" for c, f in zip(hierarchy.levels, mask, strict=True) if f) or "true"
         )
         parts.append(
-            f"SELECT {grain}{rest}, {specific} AS specific_, {latest} AS latest_ FROM verify_rows i "
+            f"SELECT {grain}{rest}, {specific} AS {_LEVEL}, {latest} AS {_LATEST} FROM {_ROWS} i "
             f"JOIN {duckdb.quoted(hierarchy.table)} h ON {agree} WHERE {_mask(hierarchy, mask)}"
         )
     if not parts:
-        none = f"FROM verify_rows i, {duckdb.quoted(hierarchy.table)} h WHERE false"
-        parts = [f"SELECT {grain}{rest}, [0] AS specific_, {latest} AS latest_ {none}"]
+        none = f"FROM {_ROWS} i, {duckdb.quoted(hierarchy.table)} h WHERE false"
+        parts = [f"SELECT {grain}{rest}, [0] AS {_LEVEL}, {latest} AS {_LATEST} {none}"]
     cell = ", ".join(duckdb.quoted(level) for level in hierarchy.grain)
     connection.execute(
         f"CREATE TABLE {name} AS SELECT {columns} FROM ({' UNION ALL '.join(parts)}) "
-        f"QUALIFY row_number() OVER (PARTITION BY {cell} ORDER BY specific_ DESC, latest_ DESC NULLS LAST) = 1"
+        f"QUALIFY row_number() OVER (PARTITION BY {cell} ORDER BY {_LEVEL} DESC, {_LATEST} DESC NULLS LAST) = 1"
     )
-    connection.execute("DROP TABLE verify_rows")
+    connection.execute(f"DROP TABLE {_ROWS}")
 
 
 def _mask(hierarchy: Hierarchy, mask: tuple[bool, ...]) -> str:
@@ -182,61 +174,3 @@ def _specificity(hierarchy: Hierarchy, mask: tuple[bool, ...]) -> list[int]:
     """For each dimension, the position (from 1) of the finest level filled in, 0 if none."""
     filled = {column for column, is_filled in zip(hierarchy.levels, mask, strict=True) if is_filled}
     return [max((n for n, level in enumerate(d.levels, 1) if level in filled), default=0) for d in hierarchy.dimensions]
-
-
-def _compare(connection: duckdb.Connection, name: str, columns: tuple[Column, ...], parquet: str) -> tuple[Difference | None, int]:
-    """The difference between an output of the run and the unsplit one, as bags, if there is any; and the rows of the unsplit one."""
-    table = duckdb.quoted(name)
-    counted = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-    rows = int(counted[0]) if counted else 0
-    found = duckdb.describe(connection, f"SELECT * FROM {table}")
-    if [(c.name, c.type) for c in columns] != list(found.items()):
-        return Difference(name, f"columns are {found} unsplit, {[(c.name, c.type) for c in columns]} in the run"), rows
-    triples = [(c.name, c.type, str(duckdb.stored_type(c.type))) for c in columns]
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW ours AS SELECT * FROM read_parquet({duckdb.literal(parquet)})")
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW theirs AS {duckdb.storable(triples, table)}")
-    stored = duckdb.describe(connection, "SELECT * FROM ours")
-    expected = duckdb.describe(connection, "SELECT * FROM theirs")
-    if stored != expected:
-        return Difference(name, f"stored columns are {expected} unsplit, {stored} in the run"), rows
-    floats = [column for column, type_ in expected.items() if type_ in _FLOATS]
-    query = _close(list(expected), floats) if floats else _EXACT
-    differing = connection.execute(query).fetchall()
-    if not differing:
-        return None, rows
-    shown = tuple((str(row[0]), tuple("NULL" if value is None else str(value) for value in row[1:])) for row in differing)
-    ours = connection.execute("SELECT count(*) FROM ours").fetchone()
-    return Difference(name, f"{ours[0] if ours else 0} rows in the run, {rows} unsplit; they differ", tuple(expected), shown), rows
-
-
-_EXACT = """
-(SELECT 'run' AS side, * FROM (SELECT * FROM ours EXCEPT ALL SELECT * FROM theirs) ORDER BY ALL LIMIT 5)
-UNION ALL
-(SELECT 'unsplit', * FROM (SELECT * FROM theirs EXCEPT ALL SELECT * FROM ours) ORDER BY ALL LIMIT 5)
-"""
-
-
-def _close(columns: list[str], floats: list[str]) -> str:
-    """Rows paired in sorted order, exact columns first; a pair differs if an exact column does, or a float by more than allowed."""
-    exact = [duckdb.quoted(c) for c in columns if c not in floats]
-    inexact = [duckdb.quoted(c) for c in floats]
-    order = ", ".join([*exact, *inexact])
-    scales = ", ".join(f"coalesce(sum(abs({c})) FILTER (isfinite({c})), 0) * {TOLERANCE} AS {_scale(n)}" for n, c in enumerate(inexact))
-    differs = [f"a.{c} IS DISTINCT FROM b.{c}" for c in exact]
-    differs += [
-        f"(a.{c} IS DISTINCT FROM b.{c} AND NOT coalesce(abs(a.{c} - b.{c}) <= scales.{_scale(n)}, false))" for n, c in enumerate(inexact)
-    ]
-    listed = ", ".join(duckdb.quoted(c) for c in columns)
-    return f"""
-    WITH a AS (SELECT *, row_number() OVER (ORDER BY {order}) AS "row #" FROM ours),
-         b AS (SELECT *, row_number() OVER (ORDER BY {order}) AS "row #" FROM theirs),
-         scales AS (SELECT {scales} FROM theirs),
-         off AS (SELECT coalesce(a."row #", b."row #") AS n FROM a FULL JOIN b ON a."row #" = b."row #", scales
-                 WHERE a."row #" IS NULL OR b."row #" IS NULL OR {" OR ".join(differs)} ORDER BY n LIMIT 5)
-    SELECT 'run', {listed} FROM a WHERE "row #" IN (SELECT n FROM off)
-    UNION ALL SELECT 'unsplit', {listed} FROM b WHERE "row #" IN (SELECT n FROM off)
-    """
-
-
-def _scale(number: int) -> str:
-    return f'"scale {number}"'

@@ -26,6 +26,7 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
+    inspect,
     select,
     update,
 )
@@ -113,7 +114,7 @@ class Store:
         self._engine: Engine = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool, connect_args={"timeout": 30})
         event.listen(self._engine, "connect", _configure)
         try:
-            if not file.exists():
+            if not inspect(self._engine).has_table("about"):
                 _create(self._engine)
             with self._engine.connect() as connection:
                 found = connection.execute(select(_about.c.schema)).scalar()

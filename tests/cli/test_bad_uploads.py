@@ -119,7 +119,7 @@ def test_too_many_rows_are_refused(project: Project, upload: Any) -> None:
         ("tea,,Airport,1,\n", ["row 2", "no range has category = 'tea', shop = 'Airport'"]),
         ("bakery,Chai,,1,\n", ["row 2", "no range has category = 'bakery', product = 'Chai'"]),
         ("tea,,\n", ["row 2", "must have 5 fields, has 3"]),
-        ("tea,,,1,,,\n", ["row 2", "must have 5 fields, has 7"]),
+        ("tea,,,1,0,x,y\n", ["row 2", "must have 5 fields, has 7"]),
         ("\n\ncoffee,,,900,\n", ["row 4 `uplift_pct` = 900"]),
         ('"coffee\n",,,1,\ncoffee,,,900,\n', ["row 3 `uplift_pct` = 900"]),
     ],
@@ -180,7 +180,7 @@ def test_accept_valid_goes_on_with_the_good_rows_and_keeps_the_others(published:
     assert [row["row"] for row in rejected] == ["2", "4", "5"]
     assert (rejected[0]["category"], rejected[0]["uplift_pct"], rejected[0]["reasons"]) == ("coffee", "900", "uplift_pct must be ≤ 500")
     assert "category" in rejected[1]["reasons"] and "uplift_pct" in rejected[1]["reasons"]
-    assert outcome["outputs"]["by_category"]["preview"] == result(published, upload(HEADER + "tea,,,5,2\n"))
+    assert outcome["outputs"]["by_category"]["preview"] == result(published, upload(HEADER + "tea,,,5,2\n", "good.csv"))
     said = published.call("run", "plan", *given, "--accept-valid")
     assert "3 rows rejected" in said.err and "rejected.csv" in said.err
 

@@ -9,7 +9,8 @@ import duckdb
 import pytest
 from conftest import Project, made
 
-ODD = ["with space", "it's", 'a "quoted" one', "[brackets]", "sta*r", "quest?ion", "per%20cent", "ünïcödé", "semi;colon", "{curly}", "$dollar", "#hash"]
+URLS = ["quest?ion", "per%20cent", "#hash"]
+ODD = ["with space", "it's", 'a "quoted" one', "[brackets]", "sta*r", "ünïcödé", "semi;colon", "{curly}", "$dollar"]
 
 
 @pytest.mark.parametrize("name", [*ODD, " ".join(ODD)])
@@ -22,8 +23,20 @@ def test_a_project_lies_in_a_folder_of_any_name(tmp_path: Path, name: str) -> No
     assert project.json("refresh")["published"] is False
 
 
+@pytest.mark.parametrize("name", URLS)
+def test_a_lake_whose_path_readers_would_take_for_a_url_is_refused_and_lies_elsewhere(tmp_path: Path, name: str) -> None:
+    project = made(tmp_path / name)
+    error = project.call("refresh", "--json").error
+    assert (error["code"], error["where"]) == ("lake.path", str(project.lake))
+    assert "`lake:`" in error["advice"]
+    assert not project.lake.exists()
+    project.replace("forebay.yaml", "project: coffee", f"project: coffee\nlake: '{tmp_path}/lake'")
+    assert project.json("refresh")["number"] == 1
+    assert project.json("verify", "plan")["equal"]
+
+
 def test_parquet_sources_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
-    project = made(tmp_path / "it's [a] *strange* {place}?")
+    project = made(tmp_path / "it's [a] *strange* {place}")
     sales = project.folder / "data" / "sales"
     for month in ("2026-09", "2026-10"):
         table = duckdb.read_csv(str(shutil.copy(sales / f"{month}.csv", tmp_path / "plain.csv")))
@@ -44,7 +57,7 @@ def test_a_file_whose_name_is_a_pattern_is_that_file_only(project: Project) -> N
     assert project.json("plan")["sources"][0]["rows"] == 1
 
 
-@pytest.mark.parametrize("name", [*[f"{odd}.csv" for odd in ODD], "=cmd|.csv", "-rf.csv", "a=b.csv", "new\nline.csv", "..csv", "x" * 200 + ".csv"])
+@pytest.mark.parametrize("name", [*[f"{odd}.csv" for odd in [*ODD, *URLS]], "=cmd|.csv", "-rf.csv", "a=b.csv", "new\nline.csv", "..csv", "x" * 200 + ".csv"])
 def test_an_upload_has_any_name(published: Project, tmp_path: Path, name: str) -> None:
     (tmp_path / "others.csv").write_text("category,uplift_pct\nbakery,500\n")
     (tmp_path / name).write_text("category,uplift_pct\ntea,10\n")

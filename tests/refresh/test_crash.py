@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
-from small import Small, arrow, outside
+from small import Small, arrow, in_order, outside
 
 from forebay.refresh import refresh as refreshing
 from forebay.state.store import Store
@@ -65,9 +65,9 @@ def _published(small: Small) -> dict[int, dict[str, str]]:
 
 
 def _refresh(small: Small) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "forebay", "refresh", "-C", str(small.folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    """A real `forebay refresh`; what it says goes to a file."""
+    with (small.folder / "talk").open("ab") as talk:
+        return subprocess.Popen([sys.executable, "-m", "forebay", "refresh", "-C", str(small.folder)], stdout=talk, stderr=talk)
 
 
 def _readers_see_published_editions(small: Small) -> None:
@@ -96,9 +96,7 @@ def test_kills_at_random_moments_never_show_an_unpublished_edition_and_never_red
             killed_midway += 1
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert b"Traceback" not in (process.stdout.read() if process.stdout else b"")
-        if process.stdout:
-            process.stdout.close()
+        assert "Traceback" not in (small.folder / "talk").read_text()
         now = small.slices()
         assert finished.items() <= now.items(), "a finished slice was rebuilt"
         finished = now
@@ -234,4 +232,4 @@ def test_what_a_killed_refresh_staged_is_not_built_upon(tiny: Small, monkeypatch
     _facts(tiny, "3.parquet", 9, 30)
     assert tiny.refresh().number == 2
     assert _total(tiny.folder / "lake", "tier2.by_k") == sum(i % 100 for i in range(100)) + sum(range(30))
-    assert tiny.seen("tier2.by_k") == tiny.rows("tier2.by_k")
+    assert tiny.seen("tier2.by_k") == in_order(tiny.rows("tier2.by_k"))

@@ -6,7 +6,7 @@ import csv
 import datetime
 import re
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,7 @@ def verdict(run: Prepare, declared: Input, value: str | None) -> object:
         ("DECIMAL(5,2)", "1.005", "must have at most 2 decimals"),
         ("DECIMAL(5,2)", "1e-3", "must have at most 2 decimals"),
         ("DECIMAL(5,1)", "0.04", "must have at most 1 decimal"),
+        ("DECIMAL(9,2)", ".100E8", "must fit in DECIMAL(9,2)"),
         ("DECIMAL(5,2)", "1000", "must fit in DECIMAL(5,2)"),
         ("DECIMAL(5,2)", "1,5", "must be a number"),
         ("DECIMAL(5,2)", "1_0.5", "must be a number"),
@@ -173,8 +174,15 @@ def test_a_rule_holds_or_is_named(run: Prepare, kind: str, rules: dict[str, Any]
 
 
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
-TYPES = {"TINYINT": (3, 0), "INTEGER": (10, 0), "DECIMAL(9,2)": (9, 2), "DECIMAL(18,6)": (18, 6), "DECIMAL(38,0)": (38, 0)}
-LIMITS = {"TINYINT": (-128, 127), "INTEGER": (-(2**31), 2**31 - 1)}
+TYPES = {
+    "TINYINT": (3, 0),
+    "INTEGER": (10, 0),
+    "BIGINT": (19, 0),
+    "DECIMAL(9,2)": (9, 2),
+    "DECIMAL(18,6)": (18, 6),
+    "DECIMAL(38,0)": (38, 0),
+}
+LIMITS = {"TINYINT": (-128, 127), "INTEGER": (-(2**31), 2**31 - 1), "BIGINT": (-(2**63), 2**63 - 1)}
 numbers = st.from_regex(r"[+-]?[0-9]{0,6}\.?[0-9]{0,7}0{0,3}([eE][+-]?[0-9]{1,2})?", fullmatch=True) | st.text(
     "0123456789.+-eE_x ,", max_size=8
 )
@@ -187,6 +195,7 @@ def test_numbers_are_exact_or_rejected(tmp_path_factory: pytest.TempPathFactory,
         run = Prepare(connection, tmp_path_factory.getbasetemp())
         run(Input("given", (InputColumn("x", kind), InputColumn("n", "INTEGER"))), [(text, str(n)) for n, text in enumerate(texts)])
         got = dict(connection.execute("SELECT n, x FROM given").fetchall())
+    exact = Context(prec=200)
     precision, scale = TYPES[kind]
     low, high = LIMITS.get(kind, (-(10**precision) + 1, 10**precision - 1))
     for n, text in enumerate(texts):
@@ -195,7 +204,8 @@ def test_numbers_are_exact_or_rejected(tmp_path_factory: pytest.TempPathFactory,
             value = Decimal(cleansed) if NUMBER.fullmatch(cleansed) else None
         except InvalidOperation:
             value = None
-        fits = value is not None and low <= value.scaleb(scale) <= high and value == round(value, scale) if value else value is not None
+        scaled = None if value is None else exact.scaleb(value, scale)
+        fits = scaled is not None and low <= scaled <= high and scaled == exact.to_integral_value(scaled)
         if cleansed == "":
             assert got[n] is None
         elif fits:

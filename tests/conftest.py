@@ -136,7 +136,9 @@ class Project:
         self.write("calculations/plan.sql", ";\n".join(stages))
 
     def limit(self, **limits: object) -> None:
-        self.replace("forebay.yaml", "{memory: 1GB, temp_disk: 4GB, deadline: 60s}", json.dumps({"memory": "1GB", "temp_disk": "4GB", **limits}))
+        self.replace(
+            "forebay.yaml", "{memory: 1GB, temp_disk: 4GB, deadline: 60s}", json.dumps({"memory": "1GB", "temp_disk": "4GB", **limits})
+        )
 
     def attempts(self) -> list[Path]:
         """The folders of all runs' attempts."""

@@ -18,7 +18,10 @@ from forebay.project.values import parameter_type
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs" / "guide"
-DOCUMENTS = [*(ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CHANGELOG", "CONTRIBUTING")), *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CHANGELOG", "CONTRIBUTING")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 AREAS = {*exit_codes._BY_AREA, *(code.partition(".")[0] for code in exit_codes._BY_CODE)}
 
 
@@ -123,7 +126,9 @@ def codes() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 area, dot, name = node.value.partition(".")
-                if node.value == "usage" or (dot and area in AREAS and re.fullmatch(r"[a-z_]+", name) and name not in ("json", "db")):
+                if node.value == "usage" or (
+                    dot and area in AREAS and re.fullmatch(r"[a-z_]+", name) and name not in ("json", "db", "lock")
+                ):
                     found.add(node.value)
             elif isinstance(node, ast.JoinedStr) and len(node.values) == 2 and ast.unparse(node).startswith("f'{code}."):
                 full.add(ast.unparse(node)[len("f'{code}.") : -1])

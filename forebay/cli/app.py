@@ -30,11 +30,11 @@ Inputs = Annotated[
 ]
 Params = Annotated[list[str] | None, Parameter(name=["--param", "-p"], help="NAME=VALUE: a parameter. Repeatable.")]
 EditionNumber = Annotated[int | None, Parameter(help="Run on this edition instead of the current one.")]
-AcceptValid = Annotated[bool, Parameter(help="Go on with the valid rows of an input and keep the others in rejected.csv.")]
+AcceptValid = Annotated[bool, Parameter(help="Go on with the valid rows of an input and keep the others in prepared/NAME.rejected.csv.")]
 
 
 def main() -> None:
-    """Parse, run a verb, and exit with a documented code. Errors go to stderr (as JSON too with --json)."""
+    """Parse, run a verb, and exit with a documented code. Errors go to stderr; with --json, as JSON to stdout."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:

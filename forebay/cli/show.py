@@ -91,6 +91,7 @@ def checked(checked: Any, *, as_json: bool) -> None:
                 "sources": {n: {"rows": v.rows, "columns": v.columns} for n, v in checked.sources.items()},
                 "tables": [t.definition for t in checked.plan.tables],
                 "calculations": [c.name for c in project.calculations],
+                "split": checked.reasons,
             }
         )
         return
@@ -254,10 +255,12 @@ def run(run: Any, spec: Any, outcome: Any, progress: Any, *, as_json: bool) -> N
             out.print(f"input {upload.declared.name}: {version}")
     steps = outcome.steps if outcome else progress.steps if progress else ()
     if steps:
-        rows = [
-            [f"  {s.name}", s.state, "" if s.rows is None else f"{s.rows:,}", seconds(s.seconds) if s.state != "waiting" else ""]
-            for s in steps
-        ]
+        # What was under way when a run ended is as the run is; what had not begun never will.
+        over = {} if run.status == "running" else {"running": run.status, "waiting": "not run"}
+        rows = []
+        for step in steps:
+            took = "" if step.state == "waiting" else seconds(step.seconds)
+            rows.append([f"  {step.name}", over.get(step.state, step.state), "" if step.rows is None else f"{step.rows:,}", took])
         out.print(_grid(rows, ["stage", "", "rows", "time"], right=(2, 3)))
     if outcome is not None:
         _inputs(outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sys
@@ -104,6 +105,7 @@ def files(paths: Sequence[str], form: str, options: Mapping[str, object], read_a
     # Left to itself, DuckDB makes columns of folders named k=v, and an answer of where a file lies.
     given = {"hive_partitioning": False, **options}
     if form == "csv":
+        given = {**_dialect(paths), **given}
         # The reader's own conversion names file and line; a cast on top would not.
         if read_as:
             given["types"] = dict(read_as)
@@ -111,6 +113,33 @@ def files(paths: Sequence[str], form: str, options: Mapping[str, object], read_a
     replaced = ", ".join(f"CAST({quoted(name)} AS {type_}) AS {quoted(name)}" for name, type_ in read_as.items())
     star = f"* REPLACE ({replaced})" if replaced else "*"
     return f"SELECT {star} FROM read_{form}({_arguments(paths, given)})"
+
+
+def _dialect(paths: Sequence[str]) -> dict[str, object]:
+    """Declared rather than guessed: one odd line in a file would make the guess another one."""
+    delimiter = "\t" if all(path.endswith((".tsv", ".tsv.gz", ".tsv.zst")) for path in paths) else ","
+    return {"header": True, "delim": delimiter, "quote": '"', "escape": '"'}
+
+
+def fault(connection: Connection, path: str, form: str, options: Mapping[str, object], read_as: Mapping[str, str]) -> str | None:
+    """What is wrong with one file, read to its end; None if nothing is."""
+    try:
+        connection.execute(f"SELECT count(hash(t)) FROM ({files([path], form, options, read_as)}) t").fetchall()
+    except duckdb.Error as error:
+        text = message(error)[0]
+    else:
+        return None
+    given: dict[str, Any] = {**_dialect([path]), **options}
+    if form == "csv" and given["header"] and path.endswith((".csv", ".tsv")):
+        # Without the guessing of types, the reader gets as far as the line at fault and names it.
+        with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
+            names = next(csv.reader(file, delimiter=given["delim"], quotechar=given["quote"]), [])
+        plainly = {**given, "auto_detect": False, "columns": dict.fromkeys(names, "VARCHAR")}
+        try:
+            connection.execute(f"SELECT count(*) FROM read_csv({_arguments([path], plainly)})").fetchall()
+        except duckdb.Error as error:
+            return message(error)[0]
+    return text
 
 
 def parquet_rows(connection: Connection, paths: Sequence[str]) -> int:
@@ -215,18 +244,21 @@ def execute(
     return rows
 
 
-def resource_error(error: duckdb.Error, code: str, where: str, memory: int, temp_disk: int) -> ForebayError | None:
-    """Out of memory and out of temporary disk as named errors with advice; None if `error` is neither."""
+def resource_error(error: duckdb.Error, code: str, where: str, memory: int, temp_disk: int, limits: str = "limits.") -> ForebayError | None:
+    """Out of memory and out of temporary disk as named errors with advice; None if `error` is neither.
+
+    `memory` and `temp_disk` in bytes; `limits` is how the keys of forebay.yaml that set them begin.
+    """
     text, _ = message(error)
     if isinstance(error, duckdb.OutOfMemoryException):
-        if "max_temp_directory_size" in text or "temp directory" in text.lower() or "offload" in text.lower():
+        if any(word in text.lower() for word in ("max_temp_directory_size", "temp directory", "offload")):
             return ForebayError(
                 f"{code}.temp_disk_full", f"needed more than {size(temp_disk)} of temporary disk", where=where,
-                advice="Raise `limits.temp_disk`, or make the stage smaller: a join that multiplies rows is the usual cause",
+                advice=f"Raise `{limits}temp_disk`, or make the stage smaller: a join that multiplies rows is the usual cause",
             )  # fmt: skip
         return ForebayError(
             f"{code}.out_of_memory", f"needed more than {size(memory)} of memory", where=where,
-            advice="Raise `limits.memory`, or read fewer columns and rows in this stage",
+            advice=f"Raise `{limits}memory`, or read fewer columns and rows in this stage",
         )  # fmt: skip
     if isinstance(error, duckdb.IOException) and ("No space left" in text or "disk full" in text.lower()):
         return ForebayError(f"{code}.disk_full", text, where=where, advice="Free some disk space; nothing was published")

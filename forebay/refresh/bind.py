@@ -25,6 +25,7 @@ from forebay.split.split import Split, split
 from forebay.split.stage import Stage
 
 Schemas = dict[str, dict[str, str]]
+_LINE = re.compile(r"CSV Error on Line: (\d+)")
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -90,17 +91,25 @@ def _resolve(connection: duckdb.Connection, source: Source, files: tuple[File, .
         else:
             rows = connection.execute(f"SELECT count(*) FROM ({select})").fetchall()[0][0]
     except duckdb.Error as error:
-        raise source_error(source.name, error, paths) from None
+        raise source_error(connection, source, paths, error) from None
     return SourceVersion(source, files, tuple(Column(name, type_) for name, type_ in columns.items()), rows)
 
 
-def source_error(name: str, error: duckdb.Error, paths: Sequence[str]) -> ForebayError:
-    """What is wrong with a source's files, naming the file if the engine does."""
+def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[str], error: duckdb.Error) -> ForebayError:
+    """What is wrong with a source's files. `where` is the file (and line, of CSV) at fault; empty if each can be read to its end."""
     text, _ = duckdb.message(error)
-    named = next((path for path in paths if path in text), paths[0] if len(paths) == 1 else "")
-    text = re.sub(r"\s*\n\s*", " ", text).strip()
+    where = next((path for path in paths if path in text), "")
+    if not where or _LINE.search(text) is None:
+        # The engine names a file only if its head is wrong, and a line only if it is sure of the dialect.
+        for path in paths:
+            fault = duckdb.fault(connection, path, source.format, source.options, source.columns)
+            if fault is not None:
+                where, text = path, fault
+                break
+    line = _LINE.search(text)
+    text = re.sub(r"\s*\n\s*", " ", text.partition("Possible ")[0]).strip()
     return ForebayError(
-        "source.unreadable", f"source `{name}`: {text[:600]}", where=named,
+        "source.unreadable", f"source `{source.name}`: {text[:600]}", where=f"{where}:{line[1]}" if line else where,
         advice="Replace the file, or set `format`, `columns` or `options` of the source",
     )  # fmt: skip
 

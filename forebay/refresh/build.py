@@ -163,7 +163,7 @@ def check_key(version: SourceVersion, lake: Lake, limits: Limits) -> None:
     try:
         repeated = _repeated(connection, version.source.key, f"({reading(name, {name: version}, {})})")
     except duckdb.Error as error:
-        raise bind.source_error(name, error, [file.path for file in version.files]) from None
+        raise bind.source_error(connection, version.source, [file.path for file in version.files], error) from None
     finally:
         connection.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -229,36 +229,18 @@ def _explain(
     connection: duckdb.Connection, error: duckdb.Error, definition: Definition, versions: Mapping[str, SourceVersion], limits: Limits
 ) -> ForebayError:
     where = f"{definition.file}:{definition.line}, table `{definition.name}`"
-    named = duckdb.resource_error(error, "refresh", where, limits.refresh_memory, limits.refresh_temp_disk)
+    named = duckdb.resource_error(error, "refresh", where, limits.refresh_memory, limits.refresh_temp_disk, "limits.refresh_")
     if named is not None:
-        advice = named.advice.replace("limits.memory", "limits.refresh_memory").replace("limits.temp_disk", "limits.refresh_temp_disk")
-        return ForebayError(named.code, named.what, where=where, advice=advice)
+        return named
     text, _ = duckdb.message(error)
     place = next(iter(getattr(error, "__notes__", [])), f"{definition.file}:{definition.line}")
     for name in definition.reads:
-        paths = [file.path for file in versions[name].files] if name in versions else []
-        if any(path in text for path in paths):
-            found = bind.source_error(name, error, paths)
-            return ForebayError(found.code, f"table `{definition.name}`: {found.what}", where=found.where, advice=found.advice)
-    for name in definition.reads:
-        damaged = _damaged(connection, versions[name]) if name in versions else None
-        if damaged is not None:
-            what = f"table `{definition.name}`: source `{name}`: {text}"
-            return ForebayError("source.unreadable", what, where=damaged, advice="Replace the file, then refresh again")
+        if name in versions:
+            found = bind.source_error(connection, versions[name].source, [file.path for file in versions[name].files], error)
+            if found.where:
+                return ForebayError(found.code, f"table `{definition.name}`: {found.what}", where=found.where, advice=found.advice)
     where = f"{place}, table `{definition.name}`"
     return ForebayError("refresh.failed", text, where=where, advice="Mend the SQL or the data, then refresh again")
-
-
-def _damaged(connection: duckdb.Connection, version: SourceVersion) -> str | None:
-    """The first file of a source that cannot be read to its end. The engine names it only if its head is wrong."""
-    source = version.source
-    for file in version.files:
-        try:
-            select = duckdb.files([file.path], source.format, source.options, {})
-            connection.execute(f"SELECT count(hash(t)) FROM ({select}) t").fetchall()
-        except duckdb.Error:
-            return file.path
-    return None
 
 
 def _triples(columns: tuple[StoredColumn, ...]) -> list[tuple[str, str, str]]:

@@ -9,11 +9,11 @@ import msgspec
 
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake, open_lake
-from forebay.project.edition import Edition, SourceVersion
+from forebay.project.edition import Edition, Reason, SourceVersion
 from forebay.project.folder import Folder
 from forebay.project.project import Project
 from forebay.refresh.plan import Plan
-from forebay.refresh.refresh import current_edition, prospect
+from forebay.refresh.refresh import Prospect, current_edition, prospect
 from forebay.state.store import Store
 
 
@@ -23,21 +23,24 @@ class Checked(msgspec.Struct, frozen=True):
     project: Project
     sources: dict[str, SourceVersion]
     plan: Plan
+    reasons: dict[str, tuple[Reason, ...]]
+    """For each calculation, what the split did with each of its scopes and why."""
 
 
 def check(path: Path) -> Checked:
     """Validate the project in `path`. Raises Problems naming everything that is wrong."""
-    made, project, versions, _ = _prospect(path)
-    return Checked(project, versions, made)
+    work, _ = _prospect(path)
+    reasons = {name: compiled.reasons for name, compiled in work.bound.calculations.items()}
+    return Checked(work.project, work.versions, work.plan, reasons)
 
 
 def plan(path: Path) -> tuple[Plan, Edition | None]:
     """What a refresh would do, and the current edition."""
-    made, _, _, current = _prospect(path)
-    return made, current
+    work, current = _prospect(path)
+    return work.plan, current
 
 
-def _prospect(path: Path) -> tuple[Plan, Project, dict[str, SourceVersion], Edition | None]:
+def _prospect(path: Path) -> tuple[Prospect, Edition | None]:
     folder = Folder(path)
     with tempfile.TemporaryDirectory(prefix="forebay-") as scratch:
         try:
@@ -49,5 +52,4 @@ def _prospect(path: Path) -> tuple[Plan, Project, dict[str, SourceVersion], Edit
             lake = Lake(Path(scratch))
         store = Store(lake.state)
         current, _ = current_edition(store)
-        work = prospect(folder, lake, store, current, lambda path, size: None)
-        return work.plan, work.project, work.versions, current
+        return prospect(folder, lake, store, current, lambda path, size: None), current

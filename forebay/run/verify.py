@@ -61,7 +61,9 @@ def verify(edition: Edition, spec: RunSpec, outcome: Outcome, run: Path, progres
                     _stage(connection, spec, stage, progress)
         except duckdb.Error as error:
             _all_there(edition)
-            named = duckdb.resource_error(error, "verify", "the unsplit script", limits.refresh_memory, limits.refresh_temp_disk)
+            named = duckdb.resource_error(
+                error, "verify", "the unsplit script", limits.refresh_memory, limits.refresh_temp_disk, "limits.refresh_"
+            )
             text, _ = duckdb.message(error)
             raise named or ForebayError("verify.failed", f"the unsplit script failed: {text}", where=spec.file) from None
         seconds = time.monotonic() - started

@@ -193,7 +193,11 @@ def test_init_overwrites_nothing(project: Project) -> None:
         ("where d.day >= $from_day", "where d.day >= $from_day and d.nope > 1", "d.nope"),
         ("where d.day >= $from_day", "where $from_day < d.day and $from_day < d.day + 1 and nope", "nope"),
         ("    category,\n    sum(baseline)", "    categry,\n    sum(baseline)", "categry"),
-        ("cast(sum(revenue) * $tax_rate as decimal(18,2)) as tax", "cast(sum(revenue) * $tax_rate as decimal(18,2)) as tax, $tax_rate + nope", "nope"),
+        (
+            "cast(sum(revenue) * $tax_rate as decimal(18,2)) as tax",
+            "cast(sum(revenue) * $tax_rate as decimal(18,2)) as tax, $tax_rate + nope",
+            "nope",
+        ),
     ],
 )
 def test_an_unknown_column_is_placed_exactly(project: Project, old: str, new: str, wrong: str) -> None:

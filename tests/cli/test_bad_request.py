@@ -41,14 +41,20 @@ def test_an_unknown_parameter_names_the_nearest(published: Project) -> None:
         ("tax_rate=0.07); drop table sales; --", "parameter.type", "drop table", ""),
     ],
 )
-def test_a_parameter_of_the_wrong_type_or_out_of_range_is_refused(published: Project, given: str, code: str, what: str, advice: str) -> None:
+def test_a_parameter_of_the_wrong_type_or_out_of_range_is_refused(
+    published: Project, given: str, code: str, what: str, advice: str
+) -> None:
     error = refused(published, "plan", "--param", given).error
     assert error["code"] == code
     assert what in error["what"] and advice in error["advice"]
 
 
 def test_a_parameter_that_is_not_allowed_names_those_that_are(project: Project) -> None:
-    project.replace("forebay.yaml", "from_day: {type: date, default: 2026-10-01}", "from_day: {type: date, default: 2026-10-01, allowed: [2026-09-01, 2026-10-01]}")
+    project.replace(
+        "forebay.yaml",
+        "from_day: {type: date, default: 2026-10-01}",
+        "from_day: {type: date, default: 2026-10-01, allowed: [2026-09-01, 2026-10-01]}",
+    )
     project.refresh()
     error = refused(project, "plan", "--param", "from_day=2026-11-01").error
     assert (error["code"], error["advice"]) == ("parameter.not_allowed", "Allowed: 2026-09-01, 2026-10-01")
@@ -89,14 +95,18 @@ def test_an_edition_that_is_not_there_is_named(published: Project) -> None:
     assert "7" in called.error["what"]
 
 
-@pytest.mark.parametrize("args", [("--param", "tax_rate"), ("--input", "adjustments"), ("--param", "=1"), ("--param", "tax_rate=0", "--param", "tax_rate=1")])
+@pytest.mark.parametrize(
+    "args", [("--param", "tax_rate"), ("--input", "adjustments"), ("--param", "=1"), ("--param", "tax_rate=0", "--param", "tax_rate=1")]
+)
 def test_a_pair_that_is_none_is_a_usage_error(published: Project, args: tuple[str, ...]) -> None:
     called = published.call("run", "plan", *args, "--json")
     assert (called.code, called.error["code"]) == (2, "usage")
     assert called.error["advice"]
 
 
-@pytest.mark.parametrize("args", [("runn",), ("run",), ("run", "plan", "--parm", "x=1"), ("runs", "show"), ("run", "plan", "--edition", "one")])
+@pytest.mark.parametrize(
+    "args", [("runn",), ("run",), ("run", "plan", "--parm", "x=1"), ("runs", "show"), ("run", "plan", "--edition", "one")]
+)
 def test_a_command_line_that_is_wrong_exits_with_2_and_prints_no_data(args: tuple[str, ...]) -> None:
     called = in_here(*args)
     assert (called.code, called.out) == (2, "")

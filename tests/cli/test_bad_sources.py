@@ -130,7 +130,9 @@ def test_a_file_in_another_encoding_is_named(project: Project) -> None:
 
 def test_a_duplicate_key_in_a_tier2_table_names_the_key_and_keeps_the_edition(project: Project) -> None:
     assert project.refresh() == 1
-    project.write("tier2/product.sql", "-- keeps every line\nselect trim(product) as product, lower(trim(category)) as category from products")
+    project.write(
+        "tier2/product.sql", "-- keeps every line\nselect trim(product) as product, lower(trim(category)) as category from products"
+    )
     error = project.call("refresh", "--json").error
     assert project.call("refresh").code == 6
     assert (error["code"], error["where"]) == ("tier2.duplicate_key", "tier2/product.sql:2")

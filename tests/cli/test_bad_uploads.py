@@ -14,7 +14,12 @@ import pytest
 from conftest import Project, made
 
 HEADER = "category,product,shop,uplift_pct,price_pct\n"
-GOOD = [("coffee", None, None, "5", "0"), ("coffee", "Espresso", None, "0", "4.5"), ("tea", None, "Harbour", "20", "-10"), (None, None, "Station", "2", "0")]
+GOOD = [
+    ("coffee", None, None, "5", "0"),
+    ("coffee", "Espresso", None, "0", "4.5"),
+    ("tea", None, "Harbour", "20", "-10"),
+    (None, None, "Station", "2", "0"),
+]
 
 
 @pytest.fixture
@@ -88,7 +93,9 @@ def test_an_empty_file_is_refused(published: Project, upload: Any, name: str) ->
     assert error["advice"]
 
 
-@pytest.mark.parametrize(("name", "content"), [("mine.parquet", "PAR1 and no more"), ("mine.xlsx", "PK and no more"), ("mine.json", '[{"category": ')])
+@pytest.mark.parametrize(
+    ("name", "content"), [("mine.parquet", "PAR1 and no more"), ("mine.xlsx", "PK and no more"), ("mine.json", '[{"category": ')]
+)
 def test_a_damaged_file_is_refused_in_words_for_its_user(published: Project, upload: Any, name: str, content: str) -> None:
     error = refused(published, upload(content, name))
     assert error["code"] == "input.unreadable" and error["where"].startswith(name)
@@ -165,7 +172,7 @@ def test_every_bad_row_is_in_the_report(published: Project, upload: Any) -> None
     error = refused(published, upload(HEADER + rows))
     assert "100 of 100 rows" in error["what"]
     (report,) = [word.strip("(") for word in error["advice"].split() if "report.parquet" in word]
-    found = duckdb.sql(f"select \"row\", \"column\", value, rule from '{report}' order by 1").fetchall()
+    found = duckdb.sql(f'select "row", "column", value, rule from \'{report}\' order by 1').fetchall()
     assert [row for row, *_ in found] == list(range(2, 102))
     assert found[0] == (2, "uplift_pct", "1000", "must be ≤ 500")
 
@@ -192,7 +199,9 @@ def test_accept_valid_without_a_good_row_is_a_run_without_rows(published: Projec
 # Files that are fine
 
 
-@pytest.mark.parametrize(("name", "content"), [("mine.csv", HEADER), ("mine.csv", HEADER + "\n\n"), ("mine.json", "[]"), ("mine.jsonl", "")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("mine.csv", HEADER), ("mine.csv", HEADER + "\n\n"), ("mine.json", "[]"), ("mine.jsonl", "")]
+)
 def test_an_upload_of_no_rows_changes_nothing(published: Project, upload: Any, name: str, content: str) -> None:
     assert result(published, upload(content, name)) == without_adjustments(published)
 
@@ -233,7 +242,9 @@ def write_parquet(path: Path, rows: list[Any]) -> None:
     connection.execute(f"copy t to '{path}'")
 
 
-@pytest.mark.parametrize("name", ["mine.parquet", "mine.json", "mine.jsonl", "mine.xlsx", "mine.tsv", "semicolons.csv", "bom.csv", "CAPS.CSV"])
+@pytest.mark.parametrize(
+    "name", ["mine.parquet", "mine.json", "mine.jsonl", "mine.xlsx", "mine.tsv", "semicolons.csv", "bom.csv", "CAPS.CSV"]
+)
 def test_every_format_gives_what_csv_gives(published: Project, tmp_path: Path, name: str) -> None:
     write_csv(tmp_path / "reference.csv", GOOD)
     path = tmp_path / name
@@ -263,7 +274,10 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with an input of plain text, which its calculation gives back; one column is named like SQL."""
     project = made(tmp_path_factory.mktemp("notes") / "coffee")
     project.write("forebay.yaml", project.read("forebay.yaml").partition("inputs:")[0] + NOTES)
-    project.write("calculations/echo.sql", 'create table echo as select note, "select" as s, "a""b; drop table note; --" as odd, $tax_rate as r from note')
+    project.write(
+        "calculations/echo.sql",
+        'create table echo as select note, "select" as s, "a""b; drop table note; --" as odd, $tax_rate as r from note',
+    )
     project.refresh()
     return project
 
@@ -321,10 +335,15 @@ def test_rejected_cells_cannot_run_in_a_spreadsheet(notes: Project, tmp_path: Pa
 def test_five_million_rows_are_taken(tmp_path: Path) -> None:
     project = made(tmp_path / "coffee")
     project.write("forebay.yaml", project.read("forebay.yaml").partition("inputs:")[0] + BIG)
-    project.write("calculations/total.sql", "create table total as select count(*) as n, sum(amount) as amount, count(distinct id) as ids from line where amount >= $least")
+    project.write(
+        "calculations/total.sql",
+        "create table total as select count(*) as n, sum(amount) as amount, count(distinct id) as ids from line where amount >= $least",
+    )
     project.refresh()
     path = tmp_path / "lines.csv"
-    duckdb.sql(f"copy (select range as id, 'product ' || range % 6 as name, cast(range % 1000 / 100 as decimal(9,2)) as amount from range(5000000)) to '{path}'")
+    duckdb.sql(
+        f"copy (select range as id, 'product ' || range % 6 as name, cast(range % 1000 / 100 as decimal(9,2)) as amount from range(5000000)) to '{path}'"
+    )
     outcome = project.json("run", "total", "--input", f"line={path}")
     assert outcome["outputs"]["total"]["preview"] == [["5000000", "24975000.00", "5000000"]]
     assert outcome["inputs"]["line"]["rows"] == 5_000_000

@@ -57,7 +57,9 @@ def test_a_file_whose_name_is_a_pattern_is_that_file_only(project: Project) -> N
     assert project.json("plan")["sources"][0]["rows"] == 1
 
 
-@pytest.mark.parametrize("name", [*[f"{odd}.csv" for odd in [*ODD, *URLS]], "=cmd|.csv", "-rf.csv", "a=b.csv", "new\nline.csv", "..csv", "x" * 200 + ".csv"])
+@pytest.mark.parametrize(
+    "name", [*[f"{odd}.csv" for odd in [*ODD, *URLS]], "=cmd|.csv", "-rf.csv", "a=b.csv", "new\nline.csv", "..csv", "x" * 200 + ".csv"]
+)
 def test_an_upload_has_any_name(published: Project, tmp_path: Path, name: str) -> None:
     (tmp_path / "others.csv").write_text("category,uplift_pct\nbakery,500\n")
     (tmp_path / name).write_text("category,uplift_pct\ntea,10\n")

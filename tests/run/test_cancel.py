@@ -18,8 +18,13 @@ from conftest import Project, environment, made
 from forebay.run import run as running
 
 SLOW = "create table quick as\nselect 1 as n"
-SLOW_STAGE = "create table slow as\nselect count(*) + max(q.n) + $tax_rate as n from range(1000000000) as a, range(1000000000) as b, quick as q"
-UNSTOPPABLE = "create table slow as\nselect levenshtein(repeat('a', 100000), repeat('b', 150000 + cast($tax_rate as integer))) as n"
+SLOW_STAGE = (
+    "create table slow as\nselect count(*) + max(q.n) + $tax_rate as n from range(1000000000) as a, range(1000000000) as b, quick as q"
+)
+UNSTOPPABLE = (
+    "create table slow as\n"
+    "select max(levenshtein(repeat('a', 100000) || product, repeat('b', 150000 + cast($tax_rate as integer)))) as n from product"
+)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,9 @@ def failure(project: Project, *stages: str, **limits: object) -> dict[str, str]:
 
 def test_a_cast_that_fails_is_placed_to_the_column(project: Project) -> None:
     error = failure(
-        project, "create table fine as\nselect 1 as one", "create table cast_it as\nselect $tax_rate as r,\n  cast(product as integer) as n\nfrom product, fine"
+        project,
+        "create table fine as\nselect 1 as one",
+        "create table cast_it as\nselect $tax_rate as r,\n  cast(product as integer) as n\nfrom product, fine",
     )
     assert error["code"] == "run.stage_failed"
     assert error["where"] == f"{PLAN}:5:3, stage `cast_it`"
@@ -41,7 +43,11 @@ def test_the_place_is_the_authors_after_a_parameter_on_the_same_line(project: Pr
 
 
 def test_integer_overflow_names_the_stage_and_advises_a_wider_type(project: Project) -> None:
-    error = failure(project, "create table a as select 1 as one", "create table b as\nselect cast($tax_rate * 1000000000 as integer) * 1000000000 as n from a")
+    error = failure(
+        project,
+        "create table a as select 1 as one",
+        "create table b as\nselect cast($tax_rate * 1000000000 as integer) * 1000000000 as n from a",
+    )
     assert error["code"] == "run.stage_failed"
     assert error["where"] == f"{PLAN}:3, stage `b`"
     assert "Overflow in multiplication" in error["what"]
@@ -114,19 +120,28 @@ def test_types_that_need_a_cast_keep_their_values_in_both_files(project: Project
     output = project.json("run", "plan")["outputs"]["a"]
     values = ("17014118346046923173168730371588410572", "18446744073709551615", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1", "0.0700")
     for path in (output["parquet"], output["csv"]):
-        found = duckdb.sql(f"select * from read_{'parquet' if path.endswith('parquet') else 'csv'}('{path}'{'' if path.endswith('parquet') else ', all_varchar=true'})")
+        found = duckdb.sql(
+            f"select * from read_{'parquet' if path.endswith('parquet') else 'csv'}('{path}'{'' if path.endswith('parquet') else ', all_varchar=true'})"
+        )
         assert tuple(map(str, found.fetchall()[0])) == values
 
 
 def test_a_failing_stage_keeps_the_progress_of_those_before_it(project: Project) -> None:
-    failure(project, "create table fine as\nselect $tax_rate as r", "create table bad as\nselect cast(product as integer) as n from product, fine")
+    failure(
+        project,
+        "create table fine as\nselect $tax_rate as r",
+        "create table bad as\nselect cast(product as integer) as n from product, fine",
+    )
     steps = {step["name"]: step["state"] for step in project.json("runs", "show", "last")["outcome"]["steps"]}
     assert steps == {"prepare": "done", "fine": "done", "bad": "failed", "write results": "waiting"}
 
 
 def test_a_static_stage_that_fails_stops_the_refresh_and_names_itself(project: Project) -> None:
     assert project.refresh() == 1
-    project.stage("create table a as\nselect 1 as one,\n  cast(product as integer) as n from product", "create table b as select sum(n) * $tax_rate as n from a")
+    project.stage(
+        "create table a as\nselect 1 as one,\n  cast(product as integer) as n from product",
+        "create table b as select sum(n) * $tax_rate as n from a",
+    )
     called = project.call("refresh", "--json")
     assert called.code == 6
     assert called.error["code"] == "refresh.failed"

@@ -137,7 +137,14 @@ def test_the_advice_shows_how_to_write_it(type_: str, advice: str) -> None:
         ("DECIMAL(6,4)", 0, 1, ("0", "0.0000", "1.0000", "-0"), "-0.0001", "1.0001"),
         ("DOUBLE", 0.1, 0.3, ("0.1", "0.3", "3e-1"), "0.0999", "0.30001"),
         ("DATE", "2026-09-30", "2026-10-01", ("2026-09-30", "2026-10-01"), "2026-09-29", "2026-10-02"),
-        ("TIMESTAMP", "2026-09-30", "2026-10-01 12:00:00", ("2026-09-30 00:00", "2026-10-01T12:00"), "2026-09-29 23:59", "2026-10-01 12:00:01"),
+        (
+            "TIMESTAMP",
+            "2026-09-30",
+            "2026-10-01 12:00:00",
+            ("2026-09-30 00:00", "2026-10-01T12:00"),
+            "2026-09-29 23:59",
+            "2026-10-01 12:00:01",
+        ),
         ("VARCHAR", "b", "d", ("b", "c", "d"), "a", "e"),
     ],
 )
@@ -224,16 +231,25 @@ def test_whatever_is_accepted_the_engine_can_cast(engine: duckdb.DuckDBPyConnect
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 38), st.integers(0, 38), st.data())
-def test_every_decimal_that_fits_is_accepted_exactly(engine: duckdb.DuckDBPyConnection, width: int, scale: int, data: st.DataObject) -> None:
+def test_every_decimal_that_fits_is_accepted_exactly(
+    engine: duckdb.DuckDBPyConnection, width: int, scale: int, data: st.DataObject
+) -> None:
     scale = min(scale, width)
     digits = data.draw(st.integers(-(10**width) + 1, 10**width - 1))
-    value = Decimal(digits).scaleb(-scale, context=None) if abs(digits) < 10**20 else Decimal((int(digits < 0), tuple(map(int, str(abs(digits)))), -scale))
+    value = (
+        Decimal(digits).scaleb(-scale, context=None)
+        if abs(digits) < 10**20
+        else Decimal((int(digits < 0), tuple(map(int, str(abs(digits)))), -scale))
+    )
     type_ = f"DECIMAL({width},{scale})"
     assert as_the_engine_sees_it(engine, type_, bound(type_, format(value, "f"))) == value
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "UINTEGER", "UBIGINT"]), st.integers(-(2**130), 2**130))
+@given(
+    st.sampled_from(["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "UINTEGER", "UBIGINT"]),
+    st.integers(-(2**130), 2**130),
+)
 def test_an_integer_is_accepted_exactly_if_the_engine_can_hold_it(engine: duckdb.DuckDBPyConnection, type_: str, number: int) -> None:
     fits = engine.execute(f"select try_cast($x as {type_})", {"x": str(number)}).fetchall()[0][0] is not None
     try:

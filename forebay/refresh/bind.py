@@ -25,6 +25,8 @@ from forebay.split.split import Split, split
 from forebay.split.stage import Stage
 
 Schemas = dict[str, dict[str, str]]
+_SETTINGS = re.compile(r"\n\s*(?:Column \S+ is being|This type was|Possible |\* |file = )")
+"""Where the reader's message goes on to how it was set up."""
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 
 
@@ -107,7 +109,7 @@ def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[
                 where, text = path, fault
                 break
     line = _LINE.search(text)
-    text = re.sub(r"\s*\n\s*", " ", text.partition("Possible ")[0]).strip()
+    text = re.sub(r"\s*\n\s*", " ", _SETTINGS.split(text)[0]).strip()
     return ForebayError(
         "source.unreadable", f"source `{source.name}`: {text[:600]}", where=f"{where}:{line[1]}" if line else where,
         advice="Replace the file, or set `format`, `columns` or `options` of the source",

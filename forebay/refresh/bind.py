@@ -132,6 +132,8 @@ class _Binder:
         self.schemas: Schemas = {name: {c.name: c.type for c in version.columns} for name, version in versions.items()}
         self.full_names: dict[str, str] = {table.name: f"tier2.{table.name}" for table in project.tier2}
         self.connection = _scratch()
+        # Binding must not compute anything: the optimizer would evaluate constant expressions, however long that takes.
+        self.connection.execute("PRAGMA disable_optimizer")
         self.problems: list[ForebayError] = []
 
     def bound(self) -> Bound:

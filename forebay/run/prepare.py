@@ -286,12 +286,11 @@ def _check_unique(connection: duckdb.DuckDBPyConnection, declared: Input, accept
     for i, names in enumerate(declared.unique):
         key = ", ".join(names)
         keys = ", ".join(identifier(name) for name in names)
-        filled = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in names)
         values = ", ".join(f"CAST(a.{identifier(name)} AS VARCHAR)" for name in names)
         connection.execute(
             f"INSERT INTO {bad} SELECT a._row, {len(declared.columns) + i}, {literal(key)}, concat_ws(', ', {values}), "
             f"{literal(f'same {key} as row ')} || d._first FROM {identifier(accepted)} a "
-            f"JOIN (SELECT {keys}, min(_row) AS _first FROM {identifier(accepted)} WHERE {filled} GROUP BY {keys} HAVING count(*) > 1) d "
+            f"JOIN (SELECT {keys}, min(_row) AS _first FROM {identifier(accepted)} GROUP BY {keys} HAVING count(*) > 1) d "
             f"USING ({keys}) WHERE a._row > d._first"
         )
 

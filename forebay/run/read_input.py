@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import csv
 import datetime
-import difflib
 import itertools
 import mmap
 import re
@@ -29,7 +28,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from forebay.errors import ForebayError
+from forebay.errors import ForebayError, nearest
 from forebay.project.project import Input
 from forebay.run.explode import identifier, literal
 
@@ -120,12 +119,11 @@ def _match(declared: Input, path: Path, names: Sequence[str]) -> list[str]:
     for place, name in enumerate(names, 1):
         column = known.get(_plain(name))
         if column is None:
-            near = difflib.get_close_matches(_plain(name), known, 1, 0.6)
-            hint = f"Did you mean {known[near[0]]}?" if near else f"The columns are {', '.join(known.values())}"
-            what = f"there is no column {name.strip()!r}" if name.strip() else f"column {place} has no name"
-            raise ForebayError("input.unknown_column", what, where=f"{path.name}, column {place}", advice=hint)
+            what = f"there is no column `{name.strip()}`" if name.strip() else f"column {place} has no name"
+            where = f"{path.name}, column {place}"
+            raise ForebayError("input.unknown_column", what, where=where, advice=nearest(_plain(name), known.values()))
         if column in columns:
-            raise ForebayError("input.duplicate_column", f"column {column} is there twice", where=f"{path.name}, column {place}")
+            raise ForebayError("input.duplicate_column", f"column `{column}` is there twice", where=f"{path.name}, column {place}")
         columns.append(column)
     defaults = {column.name for column in declared.columns if column.default is not None}
     there = defaults | set(columns)

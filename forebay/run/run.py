@@ -95,7 +95,8 @@ def _watch(process: LocalProcess, attempt: Path, spec: RunSpec, progress: Callab
     if outcome is not None and not late:
         progress(Progress(outcome.steps))
         return outcome
-    steps = before.steps if before else ()
+    last = protocol.read(attempt / "progress.json", Progress) or before
+    steps = last.steps if last else ()
     at = next((step.name for step in steps if step.state == "running"), "prepare")
     if late:
         error = ForebayError(

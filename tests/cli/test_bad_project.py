@@ -78,7 +78,6 @@ def test_yaml_that_is_none_is_placed(project: Project) -> None:
         ("memory: 1GB", "memory: -1GB", "memory"),
         ("volatility: daily", "volatility: dayly", "volatility"),
         ("required: true", "required: perhaps", "required"),
-        ("shop: [shop]", "shop: [{a: b}]", "shop"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_placed(project: Project, old: str, new: str, at: str) -> None:
@@ -88,6 +87,13 @@ def test_a_value_of_the_wrong_type_is_placed(project: Project, old: str, new: st
     error = refused(project).errors[0]
     assert error["code"].startswith("project.")
     assert error["where"].split(":")[:2] == place_of(project, YAML, new, at).split(":")[:2]
+
+
+@pytest.mark.parametrize("levels", ["[{a: b}]", "3", "[[shop]]", "{a: b}", "[]", "null"])
+def test_levels_that_are_no_names_are_placed_in_the_yaml(project: Project, levels: str) -> None:
+    project.replace(YAML, "shop: [shop]", f"shop: {levels}")
+    error = refused(project).errors[0]
+    assert error["code"].startswith("project.") and error["where"].startswith(f"{YAML}:")
 
 
 def test_a_word_that_is_none_of_the_choices_gets_them_as_advice(project: Project) -> None:

@@ -38,7 +38,7 @@ change = st.one_of(
     st.tuples(st.just("same size"), st.integers(0, 4), st.integers(1, 9)),
     st.tuples(st.just("copy"), st.integers(0, 4), st.integers(0, 4)),
 )
-histories = st.lists(st.lists(change, min_size=1, max_size=3), min_size=1, max_size=3)
+histories = st.lists(st.lists(change, min_size=1, max_size=4), min_size=1, max_size=2)
 
 
 def _sales(rows: list[tuple[str, int | None, int]]) -> str:

@@ -128,7 +128,7 @@ def test_a_hugeint_beyond_38_digits_fails_and_is_never_rounded(small: Small) -> 
 
 
 PARTITIONS = {
-    "VARCHAR": "('007'), ('7'), (NULL), ('a/b'), ('x y'), ('ü'), (''), ('a%20b'), ('='), ('2020-01-01'), ('__HIVE_DEFAULT_PARTITION__')",
+    "VARCHAR": "('007'), ('7'), (NULL), ('a/b'), ('x y'), ('ü'), (''), ('a%20b'), ('='), ('2020-01-01')",
     "CHAR": "('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab'), ('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac')",
     "BIGINT": "(1), (-5), (NULL)",
     "DATE": "('2020-01-01'), (NULL)",
@@ -168,6 +168,18 @@ def test_a_table_can_be_partitioned_by_a_column_of_any_type_and_holds_the_same_r
         assert len(small.seen(f"tier2.t{n}")) == 2 * values.count("("), PARTITIONS
     outside = {row[0] for row in small.seen("tier2.t0")}
     assert {"007", "7", "a/b", "", "a%20b", None} <= outside
+
+
+def test_two_partition_values_that_make_the_same_folder_lose_no_row_silently(small: Small) -> None:
+    tier2 = {"t": {"sql": "SELECT CASE WHEN a = 1 THEN '__HIVE_DEFAULT_PARTITION__' END AS q, a FROM s", "partition_by": "q"}}
+    small.declare(sources=_source(small), tier2=tier2)
+    try:
+        small.refresh()
+    except ForebayError as error:
+        assert error.code == "refresh.rows_lost"
+        assert "tier2.t" in str(error)
+    else:
+        assert len(small.rows("tier2.t")) == 2
 
 
 def test_a_table_that_is_partitioned_and_has_no_rows_can_be_read(small: Small) -> None:

@@ -64,7 +64,7 @@ def processes_of(attempt: Path) -> list[int]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            opened = [os.readlink(link) for link in (entry / "fd").iterdir()]
+            opened = [str(link.readlink()) for link in (entry / "fd").iterdir()]
             if (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 continue
         except OSError:

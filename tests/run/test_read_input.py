@@ -119,6 +119,7 @@ def test_short_and_long_rows_keep_their_numbers_and_those_of_others(read: Read) 
     ]
 
 
+@pytest.mark.usefixtures("no_python")
 @pytest.mark.parametrize("line", ["\n", "\r\n"])
 def test_blank_lines_count_and_are_skipped(read: Read, line: str) -> None:
     text = line.join(["a,b,c", "1,2,3", "", "", "4,5,6", "   ", '"x",8,9', "7,8", ""])
@@ -248,9 +249,9 @@ def test_reading_works_in_a_connection_that_is_locked_down(read: Read) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("a,b,x\n", "input.unknown_column", "there is no column 'x'"),
+        ("a,b,x\n", "input.unknown_column", "there is no column `x`"),
         ("a,,b\n", "input.unknown_column", "column 2 has no name"),
-        ("a,B,b\n", "input.duplicate_column", "column b is there twice"),
+        ("a,B,b\n", "input.duplicate_column", "column `b` is there twice"),
         ("", "input.unreadable", "empty"),
         ("\n \n", "input.unreadable", "empty"),
     ],

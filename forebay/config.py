@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from ruamel.yaml import YAML
@@ -66,7 +66,8 @@ class Document:
             steps: list[str | int] = [
                 int(index) if index else name for name, index in re.findall(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]", place) if index != "..."
             ]
-            raise self.error((*path, *steps), message[0].lower() + message[1:]) from None
+            advice = _allowed(to, steps) if message.startswith("Invalid enum") else ""
+            raise self.error((*path, *steps), message[0].lower() + message[1:], advice) from None
 
     def unknown_keys(self, path: Path_, values: Mapping[str, Any], known: Iterable[str]) -> list[ForebayError]:
         """One error for each key of `values` that is not `known`, naming the nearest that is."""
@@ -76,6 +77,13 @@ class Document:
             for key in values
             if key not in known
         ]
+
+
+def _allowed(struct: type, steps: list[str | int]) -> str:
+    """The values that a field of `struct` may take, in words; empty if it is nested deeper."""
+    hint = get_type_hints(struct).get(str(steps[0])) if len(steps) == 1 else None
+    values = [value for part in (hint, *get_args(hint)) for value in get_args(part) if isinstance(value, str)]
+    return "Known: " + ", ".join(f"`{value}`" for value in dict.fromkeys(values)) if values else ""
 
 
 def size(value: object) -> int:

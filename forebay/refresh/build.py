@@ -179,7 +179,7 @@ def _one_row_per_key(connection: duckdb.Connection, definition: Definition, writ
         repeated = _repeated(connection, definition.key, f"({duckdb.files([str(path) for path in written], 'parquet', {}, {})})")
         if repeated:
             raise ForebayError(
-                "tier2.duplicate_key", f"Tier-2 table `{definition.relation}` has {repeated}", where=f"{definition.file}:{definition.line}",
+                "refresh.duplicate_key", f"Tier-2 table `{definition.relation}` has {repeated}", where=f"{definition.file}:{definition.line}",
                 advice="Group by the key, keep one row per key, or change `key` in forebay.yaml",
             )  # fmt: skip
 
@@ -199,7 +199,7 @@ def _dates_within_calendar(connection: duckdb.Connection, definition: Definition
         if found[0][number]:
             low, high = found[1][2 * number : 2 * number + 2]
             raise ForebayError(
-                "tier2.date", f"column `{name}` of table `{definition.name}` goes from {low} to {high}; Iceberg holds years 1 to 9999",
+                "refresh.date", f"column `{name}` of table `{definition.name}` goes from {low} to {high}; Iceberg holds years 1 to 9999",
                 where=f"{definition.file}:{definition.line}", advice="Filter such rows, or make them NULL",
             )  # fmt: skip
 

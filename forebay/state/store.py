@@ -103,8 +103,8 @@ class KnownFile(msgspec.Struct, frozen=True):
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601 to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    """The time in UTC, ISO 8601. To the microsecond, because runs are listed in its order."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
 class Store:
@@ -184,7 +184,7 @@ class Store:
     def runs(self, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
         with self._engine.connect() as connection:
-            return [_as_run(row) for row in connection.execute(select(_run).order_by(_run.c.id.desc()).limit(limit))]
+            return [_as_run(row) for row in connection.execute(select(_run).order_by(_run.c.created_at.desc()).limit(limit))]
 
     def running(self) -> Sequence[Run]:
         """The runs that have no final status yet."""
@@ -194,7 +194,7 @@ class Store:
     def find_run(self, text: str) -> Run:
         """The run whose id is, or begins or ends with, `text`; "last" is the newest. Raises ForebayError unless there is exactly one."""
         with self._engine.connect() as connection:
-            query = select(_run).order_by(_run.c.id.desc())
+            query = select(_run).order_by(_run.c.created_at.desc())
             rows = connection.execute(query.limit(1) if text == "last" else query).all()
         found = [_as_run(row) for row in rows if text in ("last", row.id) or row.id.startswith(text) or row.id.endswith(text)]
         if len(found) == 1:

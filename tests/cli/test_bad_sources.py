@@ -135,7 +135,7 @@ def test_a_duplicate_key_in_a_tier2_table_names_the_key_and_keeps_the_edition(pr
     )
     error = project.call("refresh", "--json").error
     assert project.call("refresh").code == 6
-    assert (error["code"], error["where"]) == ("tier2.duplicate_key", "tier2/product.sql:2")
+    assert (error["code"], error["where"]) == ("refresh.duplicate_key", "tier2/product.sql:2")
     assert "2 rows with product = Chai" in error["what"]
     assert "Group by the key" in error["advice"]
     assert project.edition == 1

@@ -91,7 +91,7 @@ def test_one_failing_table_keeps_finished_work_and_the_old_edition(shop: Small) 
     with pytest.raises(Problems) as caught:
         shop.refresh()
     (error,) = caught.value.errors
-    assert error.code == "tier2.duplicate_key"
+    assert error.code == "refresh.duplicate_key"
     assert "`named`" in error.what
     assert "name = Apple" in error.what
     assert error.where.startswith("tier2/named.sql:1")

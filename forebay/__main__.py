@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # A caller may have closed either; what nobody reads must not stop the work.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # open for as long as the process lives
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     if sys.argv[1:2] in (["run"], ["verify"]):
         from forebay.run import launch  # noqa: PLC0415
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -37,25 +38,33 @@ def main() -> None:
     """Parse, run a verb, and exit with a documented code. Errors go to stderr; with --json, as JSON to stdout."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    as_json = "--json" in sys.argv
     try:
-        result = app(exit_on_error=False, print_error=True, result_action="return_value")
-    except CycloptsError:
+        result = app(exit_on_error=False, print_error=not as_json, result_action="return_value")
+    except CycloptsError as error:
+        if as_json:
+            _fail(ForebayError("usage", str(error)), as_json)
         sys.exit(USAGE)
     except ForebayError as error:
-        from forebay.cli import show  # noqa: PLC0415
-
-        show.error(error, as_json="--json" in sys.argv)
-        sys.exit(exit_code(error))
+        _fail(error, as_json)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        sys.exit(130)
+        _fail(ForebayError("run.cancelled", "stopped", advice="Nothing was published"), as_json)
     except BrokenPipeError:
-        sys.exit(INTERNAL)
+        # The reader of --json has gone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        result = 0
     except Exception:
         sys.excepthook(*sys.exc_info())
         sys.stderr.write("\nThis is a defect of Forebay: please report it with the lines above. Nothing was published.\n")
         sys.exit(INTERNAL)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _fail(error: ForebayError, as_json: bool) -> NoReturn:
+    from forebay.cli import show  # noqa: PLC0415
+
+    show.error(error, as_json=as_json)
+    sys.exit(exit_code(error))
 
 
 def _interrupt(*_: object) -> None:
@@ -202,7 +211,14 @@ def _run(
     settle(lake, store)
     edition = open_edition(folder, store, number)
     spec = request(edition, lake, calculation, values, inputs, accept_valid=accept_valid)
-    return _Done(edition, spec, execute(edition, spec, lake, store, watching), lake.runs / spec.id)
+    outcome = execute(edition, spec, lake, store, watching)
+    if outcome.failure is not None:
+        if not quiet:
+            from forebay.cli import show  # noqa: PLC0415
+
+            show.refused(outcome)
+        raise outcome.failure
+    return _Done(edition, spec, outcome, lake.runs / spec.id)
 
 
 def _open(project: Path) -> tuple[Any, Any, Any]:

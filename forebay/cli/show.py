@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,8 +21,16 @@ from forebay.errors import ForebayError, Problems, size
 _NO_EDGE = 10_000
 """Columns of a pipe or file, which has no edge to wrap at."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _NO_EDGE)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _NO_EDGE)
+
+class _Output(Console):
+    """When the reader goes away, the work goes on unheard."""
+
+    def on_broken_pipe(self) -> None:
+        self.file = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # open for as long as the process lives
+
+
+out = _Output(highlight=False, width=None if sys.stdout.isatty() else _NO_EDGE)
+err = _Output(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _NO_EDGE)
 
 _LARGE = 500_000_000
 _WIDEST = 40
@@ -196,15 +205,24 @@ def _cut(text: str) -> str:
     return text if cell_len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
-def _inputs(outcome: Any) -> None:
+def _inputs(outcome: Any, most: int = 5) -> None:
+    """What became of the uploaded rows; of bad ones, at most the first `most`."""
     for name, prepared in outcome.inputs.items():
         rejected = f", [yellow]{count(prepared.rejected, 'row')} rejected[/]" if prepared.rejected else ""
-        into = f" → {count(prepared.granular, 'granular row')}" if prepared.granular != prepared.rows - prepared.rejected else ""
+        into = f" → {count(prepared.granular, 'granular row')}" if prepared.granular not in (0, prepared.rows - prepared.rejected) else ""
         err.print(f"{name}: {count(prepared.rows, 'row')}{rejected}{into}")
-        for line in prepared.bad[:5]:
+        for line in prepared.bad[:most]:
             err.print(f"  {escape(line)}")
+        if len(prepared.bad) > most or prepared.bad_total > len(prepared.bad):
+            err.print("  …")
         if prepared.rejected_rows:
-            err.print(f"  rejected rows: {_shown(prepared.rejected_rows)}")
+            err.print(f"  all of them, with reasons: {_shown(prepared.rejected_rows)}")
+
+
+def refused(outcome: Any) -> None:
+    """The bad rows of inputs because of which a run was refused."""
+    if any(prepared.rejected for prepared in outcome.inputs.values()):
+        _inputs(outcome, most=20)
 
 
 def _shown(path: str) -> str:

@@ -244,6 +244,14 @@ def execute(
     return rows
 
 
+def out_of_memory(code: str, where: str, memory: int, limits: str = "limits.") -> ForebayError:
+    """Out of memory as a named error with advice."""
+    return ForebayError(
+        f"{code}.out_of_memory", f"needed more than {size(memory)} of memory", where=where,
+        advice=f"Raise `{limits}memory`, or read fewer columns and rows in this stage",
+    )  # fmt: skip
+
+
 def resource_error(error: duckdb.Error, code: str, where: str, memory: int, temp_disk: int, limits: str = "limits.") -> ForebayError | None:
     """Out of memory and out of temporary disk as named errors with advice; None if `error` is neither.
 
@@ -256,10 +264,7 @@ def resource_error(error: duckdb.Error, code: str, where: str, memory: int, temp
                 f"{code}.temp_disk_full", f"needed more than {size(temp_disk)} of temporary disk", where=where,
                 advice=f"Raise `{limits}temp_disk`, or make the stage smaller: a join that multiplies rows is the usual cause",
             )  # fmt: skip
-        return ForebayError(
-            f"{code}.out_of_memory", f"needed more than {size(memory)} of memory", where=where,
-            advice=f"Raise `{limits}memory`, or read fewer columns and rows in this stage",
-        )  # fmt: skip
+        return out_of_memory(code, where, memory, limits)
     if isinstance(error, duckdb.IOException) and ("No space left" in text or "disk full" in text.lower()):
         return ForebayError(f"{code}.disk_full", text, where=where, advice="Free some disk space; nothing was published")
     return None

@@ -20,6 +20,7 @@ from pyiceberg.table import Table
 FINGERPRINT = "forebay.fingerprint"
 STAGING = "staging"
 _STAGED = "__staged"
+_TAG = "edition-"
 _UNTIL = "__until_edition_"
 
 
@@ -66,7 +67,7 @@ class Catalog:
             if table is not None:
                 self._catalog.rename_table(name, f"{name}{_UNTIL}{edition}")
             table = self._catalog.rename_table(_beside(name), name)
-        tag = f"edition-{edition}"
+        tag = f"{_TAG}{edition}"
         main = table.current_snapshot()
         manage = table.manage_snapshots()
         if tag not in table.metadata.refs:
@@ -105,10 +106,20 @@ class Catalog:
                 for data_file in parquet_files_to_data_files(table.io, transaction.table_metadata, uris):
                     overwrite.append_data_file(data_file)
 
+    def last_edition(self) -> int:
+        """The highest number of an edition that any table, current or put away, is tagged with; 0 if there is none."""
+        names = [".".join(identifier) for space in self._catalog.list_namespaces() for identifier in self._catalog.list_tables(space)]
+        tables = [table for name in names if (table := self._load(name)) is not None]
+        return max((int(tag.removeprefix(_TAG)) for table in tables for tag in table.metadata.refs if tag.startswith(_TAG)), default=0)
+
     def _load(self, name: str) -> Table | None:
         try:
             return self._catalog.load_table(name)
         except NoSuchTableError:
+            return None
+        except FileNotFoundError:
+            # Its metadata was deleted by somebody; the slices are what it is made from again.
+            self._catalog.drop_table(name)
             return None
 
 

@@ -6,6 +6,7 @@ It is self-contained: a run needs this document, the files it names and the user
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import msgspec
 
@@ -95,6 +96,18 @@ class Table(Declared, frozen=True):
     files: tuple[str, ...]
     rows: int
     bytes: int
+
+    @property
+    def content(self) -> str:
+        """What an Iceberg snapshot of these files is known by: a slice built again may have files of other sizes."""
+        return f"{self.fingerprint}.{self.bytes}"
+
+    def intact(self) -> bool:
+        """Whether all its files are there, whole."""
+        try:
+            return sum(Path(file).stat().st_size for file in self.files) == self.bytes
+        except OSError:
+            return False
 
 
 class Reason(Declared, frozen=True):

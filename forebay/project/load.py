@@ -318,8 +318,7 @@ class _Loader:
         known = [name for section in ("sources", "tier2") for name in _mapping(self.document.data.get(section))]
         for table in tier2:
             with self._collecting():
-                others = [name for name in known if name != table.name]
-                guard.check(Stage(table.name, table.sql, table.line), table.file, others, (), frozen_time=False)
+                guard.check(Stage(table.name, table.sql, table.line), table.file, known, (), frozen_time=False)
         for calculation in calculations:
             parameters = [parameter.name for parameter in calculation.parameters]
             visible = [*known, *_mapping(self.document.data.get("inputs"))]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from forebay.config import Document, Path_
 from forebay.engines import duckdb
 from forebay.errors import ForebayError, Problems, nearest
 from forebay.project.edition import Compiled, Definition, Edition, File, Reason, SourceVersion, StoredColumn
@@ -38,7 +39,9 @@ class Bound(msgspec.Struct, frozen=True):
     input_types: Schemas
 
 
-def resolve(project: Project, pinned: Mapping[str, tuple[File, ...]], previous: Edition | None) -> dict[str, SourceVersion]:
+def resolve(
+    project: Project, document: Document, pinned: Mapping[str, tuple[File, ...]], previous: Edition | None
+) -> dict[str, SourceVersion]:
     """The schema and row count of every source, from its files. Raises Problems naming each source that cannot be read."""
     versions, problems = {}, []
     with _scratch() as connection:
@@ -49,7 +52,7 @@ def resolve(project: Project, pinned: Mapping[str, tuple[File, ...]], previous: 
                 versions[source.name] = msgspec.structs.replace(before, source=source, files=files)
                 continue
             try:
-                versions[source.name] = _resolve(connection, source, files)
+                versions[source.name] = _resolve(connection, document, source, files)
             except ForebayError as error:
                 problems.append(error)
     if problems:
@@ -69,23 +72,23 @@ def _same_reading(before: SourceVersion, source: Source, files: tuple[File, ...]
     )
 
 
-def _resolve(connection: duckdb.Connection, source: Source, files: tuple[File, ...]) -> SourceVersion:
+def _resolve(connection: duckdb.Connection, document: Document, source: Source, files: tuple[File, ...]) -> SourceVersion:
     paths = [file.path for file in files]
     try:
         found = duckdb.describe(connection, duckdb.files(paths, source.format, source.options, {}))
         unknown = [name for name in source.columns if name not in found]
         if unknown:
-            raise ForebayError(
-                "source.unknown_column", f"source `{source.name}` has no column `{unknown[0]}`", where="forebay.yaml",
-                advice=nearest(unknown[0], found),
+            raise document.error(
+                ("sources", source.name, "columns", unknown[0]), f"source `{source.name}` has no column `{unknown[0]}`",
+                nearest(unknown[0], found), "project.unknown_column",
             )  # fmt: skip
         select = duckdb.files(paths, source.format, source.options, source.columns)
         columns = duckdb.describe(connection, select)
         missing = [name for name in source.key if name not in columns]
         if missing:
-            raise ForebayError(
-                "source.unknown_column", f"`key` of source `{source.name}` names `{missing[0]}`, which it does not have",
-                where="forebay.yaml", advice=nearest(missing[0], columns),
+            raise document.error(
+                ("sources", source.name, "key", source.key.index(missing[0])), f"source `{source.name}` has no column `{missing[0]}`",
+                nearest(missing[0], columns), "project.unknown_column",
             )  # fmt: skip
         if source.format == "parquet":
             # The footers say it; reading the list also finds every file that is not Parquet.
@@ -116,9 +119,9 @@ def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[
     )  # fmt: skip
 
 
-def bind(project: Project, versions: Mapping[str, SourceVersion]) -> Bound:
+def bind(project: Project, document: Document, versions: Mapping[str, SourceVersion]) -> Bound:
     """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
-    binder = _Binder(project, versions)
+    binder = _Binder(project, document, versions)
     try:
         with duckdb.without_pandas():
             return binder.bound()
@@ -127,13 +130,14 @@ def bind(project: Project, versions: Mapping[str, SourceVersion]) -> Bound:
 
 
 class _Binder:
-    def __init__(self, project: Project, versions: Mapping[str, SourceVersion]) -> None:
+    def __init__(self, project: Project, document: Document, versions: Mapping[str, SourceVersion]) -> None:
         self.project = project
+        self.document = document
+        self.broken: set[str] = set()
+        """Declared Tier-2 tables that do not bind; what reads them is not blamed for it."""
         self.schemas: Schemas = {name: {c.name: c.type for c in version.columns} for name, version in versions.items()}
         self.full_names: dict[str, str] = {table.name: f"tier2.{table.name}" for table in project.tier2}
         self.connection = _scratch()
-        # Binding must not compute anything: the optimizer would evaluate constant expressions, however long that takes.
-        self.connection.execute("PRAGMA disable_optimizer")
         self.problems: list[ForebayError] = []
 
     def bound(self) -> Bound:
@@ -191,6 +195,9 @@ class _Binder:
         return order
 
     def _declared(self, table: Tier2Table) -> Definition | None:
+        if tables_read(table.sql) & self.broken:
+            self.broken.add(table.name)
+            return None
         stage = Stage(table.name, table.sql, table.line)
         try:
             columns = self._bind(stage, table.file, stage.sql)
@@ -198,11 +205,9 @@ class _Binder:
             for place, names in (("key", table.key), ("partition_by", (table.partition_by,)), ("sort_by", table.sort_by)):
                 for name in names:
                     if name is not None and name not in columns:
-                        raise ForebayError(
-                            "tier2.unknown_column",
-                            f"`{place}` of Tier-2 table `{table.name}` names `{name}`, which its SELECT does not give",
-                            where=f"forebay.yaml: tier2 `{table.name}`", advice=nearest(name, columns),
-                        )  # fmt: skip
+                        what = f"`{name}` is no column that the SELECT of Tier-2 table `{table.name}` gives"
+                        path = ("tier2", table.name, place)
+                        raise self.document.error(path, what, nearest(name, columns), "project.unknown_column")
             stored = _stored(columns)
             if isinstance(stored, str):
                 raise ForebayError(
@@ -211,6 +216,7 @@ class _Binder:
                 )  # fmt: skip
         except ForebayError as error:
             self.problems.append(error)
+            self.broken.add(table.name)
             return None
         return Definition(
             name=f"tier2.{table.name}", relation=table.name, kind="declared", sql=table.sql, reads=self._reads(table.sql), columns=stored,
@@ -227,25 +233,20 @@ class _Binder:
         """Create every input as the calculations see it. Returns the types of the hierarchies' levels."""
         input_types: Schemas = {}
         for declared in self.project.inputs:
-            where = f"forebay.yaml: input `{declared.name}`"
+            at = ("inputs", declared.name)
             for column in declared.columns:
-                if column.references:
-                    table, _, name = column.references.partition(".")
-                    if table in self.schemas and name not in self.schemas[table]:
-                        self._problem(
-                            "input.unknown_column", f"`{table}` has no column `{name}`", where, nearest(name, self.schemas[table])
-                        )
+                table, _, name = (column.references or "").partition(".")
+                self._has_column((*at, "columns", column.name, "references"), table, name)
             types: dict[str, str] = {}
-            if declared.hierarchy and declared.hierarchy.table in self.schemas:
-                table_columns = self.schemas[declared.hierarchy.table]
-                for level in declared.hierarchy.levels:
-                    if level not in table_columns:
-                        what = f"its hierarchy's table `{declared.hierarchy.table}` has no column `{level}`"
-                        self._problem("input.unknown_column", what, where, nearest(level, table_columns))
-                types = {level: table_columns.get(level, "VARCHAR") for level in declared.hierarchy.levels}
+            if declared.hierarchy is not None:
+                table = declared.hierarchy.table
+                if table not in self.schemas:
+                    continue
+                for dimension in declared.hierarchy.dimensions:
+                    for number, level in enumerate(dimension.levels):
+                        self._has_column((*at, "hierarchy", "dimensions", dimension.name, number), table, level)
+                types = {level: self.schemas[table].get(level, "VARCHAR") for level in declared.hierarchy.levels}
                 input_types[declared.name] = types
-            elif declared.hierarchy:
-                continue
             try:
                 self._empty(declared.name, {column.name: column.type for column in declared.columns})
                 self.schemas[declared.name] = {column.name: column.type for column in declared.relation(types)}
@@ -254,8 +255,10 @@ class _Binder:
                 self.problems.append(error)
         return input_types
 
-    def _problem(self, code: str, what: str, where: str, advice: str) -> None:
-        self.problems.append(ForebayError(code, what, where=where, advice=advice))
+    def _has_column(self, path: Path_, table: str, name: str) -> None:
+        if table in self.schemas and name not in self.schemas[table]:
+            what = f"Tier-2 table `{table}` has no column `{name}`"
+            self.problems.append(self.document.error(path, what, nearest(name, self.schemas[table]), "project.unknown_column"))
 
     # Calculations
 
@@ -390,22 +393,26 @@ class _Binder:
         )
 
     def _bind(self, stage: Stage, file: str, sql: str, types: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Create `stage` empty; its columns and types. Raises ForebayError at file:line:column of the author's text."""
-        head = f"CREATE TABLE {duckdb.quoted(stage.name)} AS (\n"
+        """Create `stage` empty; its columns and types. Raises ForebayError at file:line:column of the author's text.
+
+        DESCRIBE binds and executes nothing. `CREATE TABLE … WITH NO DATA` would evaluate constant expressions, however long they take.
+        """
+        head = "DESCRIBE SELECT * FROM (\n"
         values = {name: sample((types or {}).get(name, "TIMESTAMP")) for name in parameters.used(stage.sql)}
         try:
-            self.connection.execute(f"{head}{sql}\n) WITH NO DATA", values or None)
+            described = self.connection.execute(f"{head}{sql}\n)", values or None).fetchall()
         except duckdb.Error as error:
             text, position = duckdb.message(error)
             where = file if position is None else stage.place(file, sql, position - len(head))
             raise ForebayError("sql.bind", re.sub(r"\s*\n\s*", " ", text), where=where, advice=_binding_advice(text)) from None
-        return duckdb.describe(self.connection, f"SELECT * FROM {duckdb.quoted(stage.name)}")
+        # A column of NULLs becomes one of integers when a table is made of it.
+        columns = {row[0]: row[1].replace('"NULL"', "INTEGER") for row in described}
+        self._empty(stage.name, columns)
+        return columns
 
 
 def _binding_advice(text: str) -> str:
-    if "Candidate bindings" in text or "Did you mean" in text:
-        return ""
-    return "`forebay check` binds the SQL again without running anything"
+    return "" if "Candidate bindings" in text or "Did you mean" in text else "Mend the SQL, or the columns of what it reads"
 
 
 def _stored(columns: Mapping[str, str]) -> tuple[StoredColumn, ...] | str:

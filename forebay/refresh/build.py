@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -35,10 +36,23 @@ class Slice(msgspec.Struct, frozen=True):
 
 def existing(lake: Lake, table: str, fingerprint: str) -> Slice | None:
     """The finished slice, if there is one."""
+    folder = lake.slice(table, fingerprint)
     try:
-        return msgspec.json.decode((lake.slice(table, fingerprint) / "slice.json").read_bytes(), type=Slice)
-    except FileNotFoundError:
+        slice_ = msgspec.json.decode((folder / "slice.json").read_bytes(), type=Slice)
+        return slice_ if sum((folder / name).stat().st_size for name in slice_.files) == slice_.bytes else None
+    except (FileNotFoundError, msgspec.DecodeError):
+        # Lost or damaged by somebody: it is built again.
         return None
+
+
+def _sync(paths: Iterable[Path]) -> None:
+    """On disk before the rename that declares the slice complete, lest a power loss leave the name without the bytes."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def as_table(lake: Lake, definition: Definition, fingerprint: str, built: Slice) -> Table:
@@ -84,8 +98,9 @@ def build(
         files = tuple(str(path.relative_to(folder)) for path in written)
         built = Slice(files, rows, size, planned.rows_in, round(time.monotonic() - started, 3))
         (folder / "slice.json").write_bytes(msgspec.json.encode(built))
+        _sync([*written, folder / "slice.json", folder])
         if target.exists():
-            # A folder without slice.json is no slice; somebody damaged it.
+            # `existing` found it damaged.
             shutil.rmtree(target)
         folder.rename(target)
         return built
@@ -179,7 +194,8 @@ def _one_row_per_key(connection: duckdb.Connection, definition: Definition, writ
         repeated = _repeated(connection, definition.key, f"({duckdb.files([str(path) for path in written], 'parquet', {}, {})})")
         if repeated:
             raise ForebayError(
-                "refresh.duplicate_key", f"Tier-2 table `{definition.relation}` has {repeated}", where=f"{definition.file}:{definition.line}",
+                "refresh.duplicate_key", f"Tier-2 table `{definition.relation}` has {repeated}",
+                where=f"{definition.file}:{definition.line}",
                 advice="Group by the key, keep one row per key, or change `key` in forebay.yaml",
             )  # fmt: skip
 

@@ -81,7 +81,7 @@ def unchanged(folder: Folder, store: Store, current: Edition | None) -> bool:
             store.remember_files(hashed)
             return False
     store.remember_files(hashed)
-    return all(Path(file).exists() for table in current.tables.values() for file in table.files)
+    return all(table.intact() for table in current.tables.values())
 
 
 def prospect(folder: Folder, lake: Lake, store: Store, current: Edition | None, hashing: Callable[[str, int], None]) -> Prospect:
@@ -92,8 +92,8 @@ def prospect(folder: Folder, lake: Lake, store: Store, current: Edition | None, 
 
     project = load(folder.path)
     pinned = pin(project, folder.path, store, hashing)
-    versions = bind.resolve(project, pinned, current)
-    bound = bind.bind(project, versions)
+    versions = bind.resolve(project, folder.document, pinned, current)
+    bound = bind.bind(project, folder.document, versions)
     made = plan(bound.definitions, versions, current, project.files, lambda t, f: build.existing(lake, t, f) is not None)
     return Prospect(project, versions, made, bound)
 
@@ -140,7 +140,8 @@ def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] 
     store = Store(lake.state)
     with lake.refresh_lock():
         current, in_lake = current_edition(store)
-        if current is not None and not in_lake:
+        if current is not None and not (in_lake and lake.catalog.exists() and lake.iceberg.exists()):
+            _stage(current, lake)
             _show(current, lake, store)
         if current is not None and unchanged(folder, store, current):
             return Outcome(current.number, False, 0, time.monotonic() - started)
@@ -148,10 +149,10 @@ def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] 
         work = prospect(folder, lake, store, current, hashing)
         with watching(work.plan) as listener:
             tables = _build(work, current, lake, listener)
-        if current is not None and not work.plan.publishes:
-            # Files were touched or renamed, but hold what they held.
+        if current is not None and not work.plan.publishes and tables == current.tables:
+            # Files were touched, but hold what they held.
             return Outcome(current.number, False, 0, time.monotonic() - started)
-        edition = _edition(work, tables)
+        edition = _edition(work, tables, _next_number(lake, current))
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode())
         _show(edition, lake, store)
@@ -201,11 +202,18 @@ def _to_check(version: SourceVersion, current: Edition | None) -> bool:
     return before is None or (before.source.key, before.identity()) != (version.source.key, version.identity())
 
 
-def _edition(work: Prospect, tables: Mapping[str, Table]) -> Edition:
+def _edition(work: Prospect, tables: Mapping[str, Table], number: int) -> Edition:
     return Edition(
-        number=work.plan.next_edition, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),
+        number=number, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),
         calculations=work.bound.calculations, input_types=work.bound.input_types,
     )  # fmt: skip
+
+
+def _next_number(lake: Lake, current: Edition | None) -> int:
+    """Above every edition that readers of the lake have ever seen, even if state was lost or restored from a backup."""
+    from forebay.lake.iceberg import Catalog  # noqa: PLC0415
+
+    return max(current.number if current else 0, Catalog(lake.catalog, lake.iceberg).last_edition()) + 1
 
 
 def _stage(edition: Edition, lake: Lake) -> None:
@@ -213,7 +221,7 @@ def _stage(edition: Edition, lake: Lake) -> None:
 
     catalog = Catalog(lake.catalog, lake.iceberg)
     for name, table in edition.tables.items():
-        catalog.stage(name, table.files, table.fingerprint, table.definition.partition_by)
+        catalog.stage(name, table.files, table.content, table.definition.partition_by)
 
 
 def _show(edition: Edition, lake: Lake, store: Store) -> None:
@@ -221,6 +229,6 @@ def _show(edition: Edition, lake: Lake, store: Store) -> None:
 
     catalog = Catalog(lake.catalog, lake.iceberg)
     for name, table in edition.tables.items():
-        catalog.show(name, table.fingerprint, edition.number)
+        catalog.show(name, table.content, edition.number)
     catalog.retire(edition.tables, edition.number)
     store.shown_in_lake(edition.number)

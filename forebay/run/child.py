@@ -6,6 +6,7 @@ write below the attempt's folder, and no statement can change that.
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import re
@@ -23,9 +24,9 @@ from forebay.engines import duckdb
 from forebay.errors import ForebayError, Problems
 from forebay.project.project import Column
 from forebay.run import protocol
-from forebay.run.prepare import Prepared, prepare
+from forebay.run.prepare import InputRejected, Prepared, prepare
 from forebay.run.protocol import Outcome, OutputFiles, PreparedInput, RunSpec, StageProgress
-from forebay.run.read_input import read_input
+from forebay.run.read_input import no_input, read_input
 from forebay.split.stage import Stage
 
 NOW = "forebay_now"
@@ -47,8 +48,20 @@ def main(run: str, number: int) -> None:
     spec = protocol.read(Path(run) / "spec.json", RunSpec)
     if spec is None:
         sys.exit("there is no spec.json")
+    _limit_memory(spec.limits.memory)
     with duckdb.without_pandas():
         _Attempt(spec, folder).execute()
+
+
+def _limit_memory(limit: int) -> None:
+    """What the engine does not count (long strings, Python's readers) is held by the operating system, somewhat above its limit.
+
+    `limit` in bytes. The engine is left room for what it holds beside its buffers: it was seen to take up to 1.6 times its limit.
+    """
+    status = Path("/proc/self/status")
+    taken = next((int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmData")), 0)
+    most = taken + limit * 2 + (256 << 20)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _die_with_parent() -> None:
@@ -92,6 +105,10 @@ class _Attempt:
             outcome = self._outcome("failed", error=self._explain(error))
         except ForebayError as error:
             outcome = self._outcome("failed", error=error)
+        except OSError as error:
+            outcome = self._outcome("failed", error=self._explain_system(error))
+        except MemoryError:
+            outcome = self._outcome("failed", error=duckdb.out_of_memory("run", f"stage `{self.now_at}`", self.spec.limits.memory))
         except Exception as error:  # A defect of ours, or of a library; the user must still see which step it was.
             outcome = self._outcome("failed", error=ForebayError("run.internal", f"{type(error).__name__}: {error}", where=self.now_at))
             sys.excepthook(type(error), error, error.__traceback__)
@@ -99,6 +116,9 @@ class _Attempt:
         reporter.join()
         self.connection.close()
         shutil.rmtree(self.folder / "temp", ignore_errors=True)
+        if outcome.status != "succeeded":
+            # Before the outcome is written, which may need the room.
+            shutil.rmtree(self.folder / ".results", ignore_errors=True)
         protocol.write(self.folder / "progress.json", protocol.Progress(tuple(self.steps.values())))
         protocol.write(self.folder / "outcome.json", outcome)
 
@@ -148,7 +168,7 @@ class _Attempt:
         reports.mkdir(exist_ok=True)
         report, rejected = reports / f"{declared.name}.report.parquet", reports / f"{declared.name}.rejected.csv"
         if upload.file is None:
-            self._no_rows(raw, declared.columns)
+            no_input(self.connection, declared, raw)
         else:
             read_input(self.connection, declared, Path(upload.file), raw, scratch=self.folder / "temp")
         try:
@@ -161,17 +181,13 @@ class _Attempt:
                 report=report,
                 rejected=rejected,
             )
-        except ForebayError as error:
-            raise ForebayError(error.code, error.what, where=error.where or f"input `{declared.name}`", advice=error.advice) from None
+        except InputRejected as error:
+            self.inputs[declared.name] = _prepared(error.prepared, report, rejected)
+            raise
         self.inputs[declared.name] = _prepared(prepared, report, rejected)
         accepted = reports / f"{declared.name}.accepted.parquet"
         self._copy(f"SELECT * FROM {duckdb.quoted(declared.name + '__accepted')}", accepted)
         return prepared.granular
-
-    def _no_rows(self, raw: str, columns: tuple[msgspec.Struct, ...]) -> None:
-        body = ", ".join(f"{duckdb.quoted(column.name)} VARCHAR" for column in columns)  # type: ignore[attr-defined]
-        self.connection.execute(f"CREATE TABLE {duckdb.quoted(raw)} (_row BIGINT, {body})")
-        self.connection.execute(f"CREATE TABLE {duckdb.quoted(raw + '_malformed')} (_row BIGINT, value VARCHAR, rule VARCHAR)")
 
     def _stage(self, stage: Stage) -> int:
         statements = self.connection.extract_statements(stage.sql)
@@ -257,6 +273,11 @@ class _Attempt:
             started_at=self.started_at,
         )  # fmt: skip
 
+    def _explain_system(self, error: OSError) -> ForebayError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return ForebayError("run.disk_full", str(error), where=f"stage `{self.now_at}`", advice="Free some disk space and run it again")
+        return ForebayError("run.internal", f"{type(error).__name__}: {error}", where=self.now_at)
+
     def _explain(self, error: duckdb.Error) -> ForebayError:
         """An engine error as a named one: the stage, the place in the author's SQL, and what to do."""
         limits, where = self.spec.limits, f"stage `{self.now_at}`"
@@ -281,7 +302,7 @@ def _prepared(prepared: Prepared, report: Path, rejected: Path) -> PreparedInput
     return PreparedInput(
         prepared.rows, prepared.rejected, prepared.granular,
         str(report) if report.exists() else None, str(rejected) if rejected.exists() else None,
-        tuple(str(bad) for bad in prepared.bad),
+        tuple(str(bad) for bad in prepared.bad), prepared.bad_total,
     )  # fmt: skip
 
 

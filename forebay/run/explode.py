@@ -14,9 +14,10 @@ This does not read the user's file and does not judge single cells of it: that i
 
 from __future__ import annotations
 
-import duckdb
 import msgspec
 
+from forebay.engines import duckdb
+from forebay.engines.duckdb import quoted
 from forebay.errors import ForebayError
 from forebay.project.project import Hierarchy, Input
 
@@ -25,19 +26,9 @@ _ROW = 2**32 - 1
 _JOINS = 24
 
 
-def identifier(name: str) -> str:
-    """A name as SQL spells it. The only way names get into the SQL of inputs."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as SQL spells it, for what the project's author declared and for paths where nothing can be bound."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def types_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+def types_of(connection: duckdb.Connection, relation: str) -> dict[str, str]:
     """The columns of a table or view, with the types DuckDB gives them."""
-    rows = connection.execute(f"DESCRIBE SELECT * FROM {identifier(relation)}").fetchall()
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {quoted(relation)}").fetchall()
     return {name: kind for name, kind, *_ in rows}
 
 
@@ -69,7 +60,7 @@ class _Pattern(msgspec.Struct, frozen=True):
         return f"_candidate{self.mask}"
 
 
-def resolve(connection: duckdb.DuckDBPyConnection, declared: Input, accepted: str, into: str, *, cells: str = "") -> None:
+def resolve(connection: duckdb.Connection, declared: Input, accepted: str, into: str, *, cells: str = "") -> None:
     """Find the winning row of every cell. Leaves three temporary tables:
 
     - `into`: the grain and `_row`, one row per cell that any rule matches; of tied rules the one with the greatest `_row`;
@@ -89,11 +80,11 @@ def resolve(connection: duckdb.DuckDBPyConnection, declared: Input, accepted: st
     _unmatched(connection, rules, patterns, into)
     _tied(connection, hierarchy, rules, patterns, into)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {identifier(into)} AS SELECT {_list(hierarchy.grain)}, _high & {_ROW} AS _row "
-        f"FROM {identifier(into + '__probed')}; DROP TABLE {identifier(into + '__probed')}"
+        f"CREATE OR REPLACE TEMP TABLE {quoted(into)} AS SELECT {_list(hierarchy.grain)}, _high & {_ROW} AS _row "
+        f"FROM {quoted(into + '__probed')}; DROP TABLE {quoted(into + '__probed')}"
     )
     for pattern in patterns:
-        connection.execute(f"DROP TABLE {identifier(pattern.table)}")
+        connection.execute(f"DROP TABLE {quoted(pattern.table)}")
 
 
 def hierarchy_of(declared: Input) -> Hierarchy:
@@ -103,11 +94,11 @@ def hierarchy_of(declared: Input) -> Hierarchy:
     return declared.hierarchy
 
 
-def _check_grain(connection: duckdb.DuckDBPyConnection, declared: Input, hierarchy: Hierarchy) -> None:
+def _check_grain(connection: duckdb.Connection, declared: Input, hierarchy: Hierarchy) -> None:
     grain = _list(hierarchy.grain)
-    null = " OR ".join(f"{identifier(level)} IS NULL" for level in hierarchy.grain)
+    null = " OR ".join(f"{quoted(level)} IS NULL" for level in hierarchy.grain)
     found = connection.execute(
-        f"SELECT {grain}, count(*) FROM {identifier(hierarchy.table)} GROUP BY {grain} HAVING count(*) > 1 OR {null} LIMIT 1"
+        f"SELECT {grain}, count(*) FROM {quoted(hierarchy.table)} GROUP BY {grain} HAVING count(*) > 1 OR {null} LIMIT 1"
     ).fetchone()
     if found is not None:
         *values, rows = found
@@ -121,23 +112,23 @@ def _check_grain(connection: duckdb.DuckDBPyConnection, declared: Input, hierarc
         )
 
 
-def _rules(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, accepted: str, cells: str) -> str:
+def _rules(connection: duckdb.Connection, hierarchy: Hierarchy, accepted: str, cells: str) -> str:
     """A SELECT of accepted rows seen as rules: `_row`, `_mask` of the filled levels, `_latest`, and levels typed like the cells'."""
     given, wanted = types_of(connection, accepted), types_of(connection, cells)
-    filled = (f"CASE WHEN {identifier(level)} IS NULL THEN 0 ELSE {1 << i} END" for i, level in enumerate(hierarchy.levels))
-    levels = (f"{comparable(identifier(n), given[n], wanted[n])} AS {identifier(n)}" for n in hierarchy.levels)
-    latest = identifier(hierarchy.latest) if hierarchy.latest else "NULL"
-    return f"SELECT _row, {' + '.join(filled)} AS _mask, {latest} AS _latest, {', '.join(levels)} FROM {identifier(accepted)}"
+    filled = (f"CASE WHEN {quoted(level)} IS NULL THEN 0 ELSE {1 << i} END" for i, level in enumerate(hierarchy.levels))
+    levels = (f"{comparable(quoted(n), given[n], wanted[n])} AS {quoted(n)}" for n in hierarchy.levels)
+    latest = quoted(hierarchy.latest) if hierarchy.latest else "NULL"
+    return f"SELECT _row, {' + '.join(filled)} AS _mask, {latest} AS _latest, {', '.join(levels)} FROM {quoted(accepted)}"
 
 
-def _reduce(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, rules: str, into: str) -> list[_Pattern]:
+def _reduce(connection: duckdb.Connection, hierarchy: Hierarchy, rules: str, into: str) -> list[_Pattern]:
     """Reduce the rules of each pattern to the best per combination of level values: where several are, the first and the last."""
     masks = [mask for (mask,) in connection.execute(f"SELECT DISTINCT _mask FROM ({rules}) ORDER BY 1").fetchall()]
     depths = {mask: _depths(hierarchy, mask) for mask in masks}
     order = {vector: place for place, vector in enumerate(sorted(set(depths.values())))}
     levels = list(enumerate(hierarchy.levels))
     patterns = [_Pattern(m, tuple(n for i, n in levels if m >> i & 1), order[depths[m]], f"{into}__pattern{m}") for m in masks]
-    ranks = identifier(f"{into}__ranks")
+    ranks = quoted(f"{into}__ranks")
     if hierarchy.latest is not None:
         places = " ".join(f"WHEN {p.mask} THEN {p.place}" for p in patterns)
         connection.execute(
@@ -150,7 +141,7 @@ def _reduce(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, rules: 
         if hierarchy.latest is not None:
             rank, join = "k.rank", f"JOIN {ranks} k ON k.place = {p.place} AND k._latest IS NOT DISTINCT FROM r._latest"
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {identifier(p.table)} AS SELECT {_list(p.filled, 'r', after=', ')}"
+            f"CREATE OR REPLACE TEMP TABLE {quoted(p.table)} AS SELECT {_list(p.filled, 'r', after=', ')}"
             f"max({rank} * {_ROW + 1} + r._row) AS _high, max({rank} * {_ROW + 1} + {_ROW} - r._row) AS _low "
             f"FROM ({rules}) r {join} WHERE r._mask = {p.mask} GROUP BY ALL"
         )
@@ -158,31 +149,31 @@ def _reduce(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, rules: 
     return patterns
 
 
-def _probe(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, patterns: list[_Pattern], cells: str, into: str) -> None:
+def _probe(connection: duckdb.Connection, hierarchy: Hierarchy, patterns: list[_Pattern], cells: str, into: str) -> None:
     """Every cell that any rule matches: `_high`, `_low`, and its candidate of each pattern. No pattern has two for one cell.
 
     DuckDB plans a query of a few hundred joins for half a minute, so patterns beyond `_JOINS` go to further steps.
     """
-    steps, source = [], f"(SELECT *, NULL::BIGINT AS _high, NULL::BIGINT AS _low FROM {identifier(cells)})"
+    steps, source = [], f"(SELECT *, NULL::BIGINT AS _high, NULL::BIGINT AS _low FROM {quoted(cells)})"
     for batch in (patterns[i : i + _JOINS] for i in range(0, len(patterns), _JOINS)):
         candidates = "".join(f", p{p.mask}._high AS {p.candidate}" for p in batch)
         high, low = (f"greatest(c.{end}{''.join(f', p{p.mask}.{end}' for p in batch)}) AS {end}" for end in ("_high", "_low"))
-        joins = " ".join(f"LEFT JOIN {identifier(p.table)} p{p.mask} ON {_equal('c', f'p{p.mask}', p.filled)}" for p in batch)
+        joins = " ".join(f"LEFT JOIN {quoted(p.table)} p{p.mask} ON {_equal('c', f'p{p.mask}', p.filled)}" for p in batch)
         steps.append(f"SELECT c.* REPLACE ({high}, {low}){candidates} FROM {source} c {joins}")
         source = f"step{len(steps)}"
     last = f"({steps.pop()})" if steps else source
     earlier = ", ".join(f"step{i} AS MATERIALIZED ({step})" for i, step in enumerate(steps, 1))
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {identifier(into + '__probed')} AS {f'WITH {earlier}' if earlier else ''} "
+        f"CREATE OR REPLACE TEMP TABLE {quoted(into + '__probed')} AS {f'WITH {earlier}' if earlier else ''} "
         f"SELECT {_list(hierarchy.grain)}, _high, _low{''.join(f', {p.candidate}' for p in patterns)} FROM {last} WHERE _high IS NOT NULL"
     )
 
 
-def _unmatched(connection: duckdb.DuckDBPyConnection, rules: str, patterns: list[_Pattern], into: str) -> None:
-    target, probed = identifier(f"{into}__unmatched"), identifier(f"{into}__probed")
+def _unmatched(connection: duckdb.Connection, rules: str, patterns: list[_Pattern], into: str) -> None:
+    target, probed = quoted(f"{into}__unmatched"), quoted(f"{into}__probed")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {target} (_row BIGINT, _mask BIGINT)")
     for p in patterns:
-        lost = f"SELECT * FROM {identifier(p.table)} p ANTI JOIN {probed} c ON p._high = c.{p.candidate}"
+        lost = f"SELECT * FROM {quoted(p.table)} p ANTI JOIN {probed} c ON p._high = c.{p.candidate}"
         if connection.execute(f"SELECT EXISTS ({lost})").fetchone() == (True,):
             connection.execute(
                 f"INSERT INTO {target} SELECT r._row, r._mask FROM ({rules}) r SEMI JOIN ({lost}) p "
@@ -190,10 +181,10 @@ def _unmatched(connection: duckdb.DuckDBPyConnection, rules: str, patterns: list
             )
 
 
-def _tied(connection: duckdb.DuckDBPyConnection, hierarchy: Hierarchy, rules: str, patterns: list[_Pattern], into: str) -> None:
+def _tied(connection: duckdb.Connection, hierarchy: Hierarchy, rules: str, patterns: list[_Pattern], into: str) -> None:
     """Name every rule that ties for a win: those of each tied candidate, found again by what its representative row says."""
     grain = _list(hierarchy.grain)
-    target, probed = identifier(f"{into}__tied"), identifier(f"{into}__probed")
+    target, probed = quoted(f"{into}__tied"), quoted(f"{into}__probed")
     tie = f"_high & {_ROW} <> {_ROW} - (_low & {_ROW})"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {target} AS SELECT _high AS _row, _low AS _other, {grain} FROM {probed} LIMIT 0")
     if connection.execute(f"SELECT EXISTS (FROM {probed} WHERE {tie})").fetchone() == (True,):
@@ -225,9 +216,9 @@ def _depths(hierarchy: Hierarchy, mask: int) -> tuple[int, ...]:
 
 def _list(names: tuple[str, ...], relation: str = "", *, after: str = "") -> str:
     prefix = f"{relation}." if relation else ""
-    text = ", ".join(prefix + identifier(name) for name in names)
+    text = ", ".join(prefix + quoted(name) for name in names)
     return text + after if text else ""
 
 
 def _equal(left: str, right: str, names: tuple[str, ...], operator: str = "=") -> str:
-    return " AND ".join(f"{left}.{identifier(n)} {operator} {right}.{identifier(n)}" for n in names) or "TRUE"
+    return " AND ".join(f"{left}.{quoted(n)} {operator} {right}.{quoted(n)}" for n in names) or "TRUE"

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
+from forebay.errors import ForebayError
 from forebay.project.edition import StoredColumn
 from forebay.project.project import Column, Input, Limits, Scalar
 from forebay.split.stage import Stage
@@ -98,6 +99,8 @@ class PreparedInput(msgspec.Struct, frozen=True):
     report: str | None = None
     rejected_rows: str | None = None
     bad: tuple[str, ...] = ()
+    """The first of `bad_total` broken rules, in words."""
+    bad_total: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -111,6 +114,15 @@ class Outcome(msgspec.Struct, frozen=True):
     peak_memory: int = 0
     started_at: float = 0.0
     """When the child began to prepare, in seconds since 1970."""
+
+    @property
+    def failure(self) -> ForebayError | None:
+        """Why it failed; None if it did not."""
+        return (
+            ForebayError(self.error["code"], self.error["what"], where=self.error["where"], advice=self.error["advice"])
+            if self.error
+            else None
+        )
 
 
 def attempt_folder(run: Path, number: int) -> Path:

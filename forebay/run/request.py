@@ -6,9 +6,9 @@ Reads the edition's document only. Importing this must stay cheap: a run waits f
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import os
-import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,7 +100,7 @@ def _upload(declared: Input, path: Path | None, types: dict[str, str], lake: Lak
 
 
 def _keep(path: Path, lake: Lake) -> tuple[str, Path]:
-    """A copy of the user's file, named by its content: the run reads this, whatever becomes of the original."""
+    """A copy of the user's file, in a folder named by its content: the run reads this, whatever becomes of the original."""
     lake.inputs.mkdir(parents=True, exist_ok=True)
     fresh = lake.inputs / f".{os.getpid()}-{secrets.token_hex(4)}"
     digest = hashlib.sha256()
@@ -109,9 +109,13 @@ def _keep(path: Path, lake: Lake) -> tuple[str, Path]:
             while block := source.read(1 << 20):
                 digest.update(block)
                 target.write(block)
-        kept = lake.inputs / f"{digest.hexdigest()}{path.suffix.lower()}"
+        kept = lake.inputs / digest.hexdigest() / path.name
+        kept.parent.mkdir(exist_ok=True)
         fresh.rename(kept)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            what = f"no room to keep {path.name}: {error.strerror}"
+            raise ForebayError("run.disk_full", what, where=str(lake.inputs), advice="Free some disk space and run it again") from None
         raise ForebayError("input.unreadable", str(error), where=str(path)) from None
     finally:
         fresh.unlink(missing_ok=True)
@@ -132,6 +136,11 @@ def _relations(edition: Edition, compiled: Compiled, inputs: list[Input]) -> tup
 def _relation(edition: Edition, name: str, full: str) -> Relation:
     if not full.startswith("source:"):
         table = edition.tables[full]
+        if not table.intact():
+            raise ForebayError(
+                "edition.damaged", f"files of Tier-2 table `{full}` are missing or cut short", where=str(Path(table.files[0]).parent),
+                advice="`forebay refresh` builds them again",
+            )  # fmt: skip
         return Relation(name, table.files, table.definition.columns)
     version = edition.sources[full.removeprefix("source:")]
     gone = next((file.path for file in version.files if not same(file)), None)
@@ -142,9 +151,3 @@ def _relation(edition: Edition, name: str, full: str) -> Relation:
         )  # fmt: skip
     source = version.source
     return Relation(name, tuple(file.path for file in version.files), (), source.format, source.options, source.columns)
-
-
-def shown(path: str, folder: Path) -> str:
-    """A path as a reader of the terminal wants it: relative where that is shorter."""
-    relative = os.path.relpath(path, folder)
-    return path if re.match(r"(\.\./){2}", relative) else relative

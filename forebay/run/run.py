@@ -50,12 +50,12 @@ Watching = Callable[[Edition, RunSpec], AbstractContextManager[Callable[[Progres
 
 
 def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, watching: Watching) -> Outcome:
-    """Run it to its end. Raises ForebayError if it failed or was cancelled; nothing that looks like a result is left then."""
+    """Run it to its end, which its outcome tells. Raises ForebayError if it was cancelled. Only a success leaves results."""
     run = lake.runs / spec.id
-    run.mkdir(parents=True)
+    attempt = protocol.attempt_folder(run, 1)
+    attempt.mkdir(parents=True)
     with _held(run):
         protocol.write(run / "spec.json", spec)
-        attempt = protocol.attempt_folder(run, 1)
         process: LocalProcess | None = None
         try:
             store.start_run(spec.id, spec.calculation, edition.number, os.getpid())
@@ -71,9 +71,11 @@ def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, watching:
             _clear(attempt)
             store.finish_run(spec.id, "cancelled", code="run.cancelled", error="cancelled by the user")
             raise ForebayError("run.cancelled", f"run {spec.id} was cancelled", advice="Nothing is left running") from None
-        except BaseException:
+        except BaseException as error:
             if process is not None:
                 process.kill()
+            _clear(attempt)
+            store.finish_run(spec.id, "failed", code="run.crashed", error=f"run.crashed: {type(error).__name__}: {error}")
             raise
         return _finish(spec, outcome, attempt, store)
 
@@ -127,15 +129,14 @@ def _still_there(edition: Edition, spec: RunSpec, outcome: Outcome) -> Outcome:
 
 
 def _finish(spec: RunSpec, outcome: Outcome, attempt: Path, store: Store) -> Outcome:
-    if outcome.status == "succeeded":
+    failure = outcome.failure
+    if failure is None:
         store.finish_run(spec.id, "succeeded", attempt=1)
-        return outcome
-    _clear(attempt)
-    error = outcome.error or {"code": "run.crashed", "what": "no outcome", "where": "", "advice": ""}
-    text = ForebayError(error["code"], error["what"], where=error["where"], advice=error["advice"])
-    protocol.write(attempt / "outcome.json", outcome)
-    store.finish_run(spec.id, "failed", attempt=1, code=error["code"], error=str(text))
-    raise text
+    else:
+        _clear(attempt)
+        protocol.write(attempt / "outcome.json", outcome)
+        store.finish_run(spec.id, "failed", attempt=1, code=failure.code, error=str(failure))
+    return outcome
 
 
 def _clear(attempt: Path) -> None:
@@ -158,8 +159,9 @@ def settle(lake: Lake, store: Store) -> None:
     for run in store.running():
         if not _abandoned(lake.runs / run.id / "lock"):
             continue
-        _clear(protocol.attempt_folder(lake.runs / run.id, 1))
-        store.finish_run(run.id, "failed", code="run.lost", error="run.lost: the process that watched over the run died. Run it again")
+        # The status first: if the run has finished meanwhile, what it left are its results.
+        if store.finish_run(run.id, "failed", code="run.lost", error="run.lost: the process that watched over the run died. Run it again"):
+            _clear(protocol.attempt_folder(lake.runs / run.id, 1))
 
 
 def _abandoned(lock: Path) -> bool:

@@ -25,7 +25,8 @@ TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 _DENIED_NAMES = """
     getenv getvariable get_block_size in_search_path nextval currval lastval query query_table write_log which_secret
     txid_current sleep_ms stats error glob sniff_csv seq_scan arrow_scan arrow_scan_dumb pandas_scan python_map_function
-    json_execute_serialized_sql enable_logging disable_logging enable_profiling disable_profiling checkpoint
+    json_execute_serialized_sql json_serialize_sql json_serialize_plan
+    json_deserialize_sql enable_logging disable_logging enable_profiling disable_profiling checkpoint
     force_checkpoint truncate_duckdb_logs session_user user col_description obj_description shobj_description vector_type
 """
 _DENIED = frozenset(_DENIED_NAMES.split())

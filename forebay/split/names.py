@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forebay.split.scopes import external
-from forebay.split.syntax import parse
+from forebay.split.syntax import Place, parse, tokenize
 
 
 def tables_read(sql: str) -> frozenset[str]:
@@ -12,5 +12,8 @@ def tables_read(sql: str) -> frozenset[str]:
 
 
 def canonical(sql: str) -> str:
-    """`sql` without comments and layout, so that reformatting a file rebuilds nothing."""
-    return parse(sql).sql(dialect="duckdb", comments=False)
+    """`sql` without comments and layout, so that reformatting a file rebuilds nothing.
+
+    From its tokens, not from a printed tree: printing makes one of functions that differ (`~` and `regexp_matches`).
+    """
+    return " ".join(sql[token.start : token.end + 1] for token in tokenize(sql, Place("sql")))

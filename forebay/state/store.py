@@ -7,6 +7,7 @@ names it, so pin and run cannot come apart.
 from __future__ import annotations
 
 import datetime
+import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
 
@@ -113,15 +115,11 @@ class Store:
     def __init__(self, file: Path) -> None:
         self._engine: Engine = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool, connect_args={"timeout": 30})
         event.listen(self._engine, "connect", _configure)
-        try:
-            if not inspect(self._engine).has_table("about"):
-                _create(self._engine)
-            with self._engine.connect() as connection:
-                found = connection.execute(select(_about.c.schema)).scalar()
-        except DatabaseError as error:
-            raise ForebayError(
-                "state.unreadable", str(error.orig), where=str(file), advice="Restore it from a backup; nothing was changed"
-            ) from None
+        event.listen(self._engine, "handle_error", _explain)
+        if not inspect(self._engine).has_table("about"):
+            _create(self._engine)
+        with self._engine.connect() as connection:
+            found = connection.execute(select(_about.c.schema)).scalar()
         if found != SCHEMA:
             raise ForebayError(
                 "state.version", f"written by another version of Forebay (schema {found}, this one writes {SCHEMA})", where=str(file)
@@ -213,6 +211,18 @@ def _create(engine: Engine) -> None:
         for table in _metadata.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
         connection.execute(insert(_about).prefix_with("OR IGNORE").values(schema=SCHEMA))
+
+
+def _explain(context: ExceptionContext) -> None:
+    """What SQLite says, as an error to act on. A broken rule of a table (IntegrityError) is left to whoever wrote the row."""
+    error = context.original_exception
+    if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.IntegrityError):
+        return
+    if "malformed" in str(error) or "not a database" in str(error):
+        advice = "Restore it from a backup, or delete the lake and call `forebay refresh`, which loses the record of runs"
+        raise ForebayError("state.unreadable", str(error), where="state.db", advice=advice) from None
+    advice = "See that the lake can be written and the disk is not full, then try again; nothing was changed"
+    raise ForebayError("state.unavailable", str(error), where="state.db", advice=advice) from None
 
 
 def _configure(connection: Any, _: Any) -> None:

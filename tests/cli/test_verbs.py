@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,20 @@ def test_plan_and_check_before_the_first_refresh_make_nothing(project: Project) 
         assert called.code == 0 and called.out
     assert contents(project.folder) == before
     assert not project.lake.exists()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "levenshtein(repeat('a', 50000), repeat('b', 50000 + cast($tax_rate as integer)))",
+        "(select count(*) + $tax_rate from range(70000) a, range(70000) b)",
+    ],
+)
+def test_check_computes_nothing_however_much_a_stage_would(project: Project, expression: str) -> None:
+    project.stage(f"create table slow as select {expression} as n")
+    began = time.process_time()
+    assert project.call("check").code == 0
+    assert time.process_time() - began < 5
 
 
 def test_plan_and_check_after_a_refresh_change_no_edition_and_build_nothing(project: Project) -> None:

@@ -129,7 +129,10 @@ class Small:
         store = Store(self.lake.state)
         edition = open_edition(Folder(self.folder), store)
         spec = request(edition, self.lake, calculation, parameters, inputs or {})
-        return spec, execute(edition, spec, self.lake, store, _silent)
+        outcome = execute(edition, spec, self.lake, store, _silent)
+        if outcome.failure is not None:
+            raise outcome.failure
+        return spec, outcome
 
     def check(self, spec: RunSpec, outcome: RunOutcome) -> Verdict:
         """Compare a run with the unsplit script, as `forebay verify` does."""

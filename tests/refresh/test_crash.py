@@ -20,7 +20,7 @@ from forebay.state.store import Store
 
 KILLS = 25
 TABLES = ("tier2.by_k", "tier2.by_day", "tier2.top")
-ROWS = 600_000
+ROWS = 300_000
 
 
 def _declare(small: Small) -> Small:

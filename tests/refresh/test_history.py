@@ -130,7 +130,7 @@ def test_after_any_history_every_table_is_its_select_over_the_files_of_the_editi
         _live(history, outside=False)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(histories)
 def test_after_any_history_an_outside_reader_sees_the_same(history: list[list[tuple[Any, ...]]]) -> None:
     _live(history, outside=True)

@@ -383,7 +383,7 @@ def test_a_file_that_is_overwritten_while_it_is_read_is_not_published(shop: Smal
 
 
 def test_three_refreshes_at_once_leave_one_sound_edition(shop: Small) -> None:
-    for round_ in range(3):
+    for round_ in range(2):
         shop.write(f"data/sales/x{round_}.csv", sales((10 + round_, "a", "1.00")))
         processes = [
             subprocess.Popen([sys.executable, "-m", "forebay", "refresh", "-C", str(shop.folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

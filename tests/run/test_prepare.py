@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forebay.errors import ForebayError
 from forebay.project.project import Dimension, Hierarchy, Input, InputColumn
-from forebay.run.prepare import BadRow, Prepared, prepare
+from forebay.run.prepare import BadRow, InputRejected, Prepared, prepare
 
 
 @pytest.fixture
@@ -241,14 +240,17 @@ def test_all_broken_rules_of_all_rows_are_reported_at_once(run: Prepare) -> None
 
 
 def test_a_refusal_says_how_many_which_and_what_to_do(run: Prepare) -> None:
-    with pytest.raises(ForebayError) as caught:
+    with pytest.raises(InputRejected) as caught:
         run(one("INTEGER", max=500), [("900",), ("1",)], accept_valid=False)
     assert caught.value.code == "input.rejected"
     assert caught.value.what == "1 of 2 rows rejected: row 2 `x` = 900, must be ≤ 500"
-    assert str(run.report) in caught.value.advice
-    assert "--accept-valid" in caught.value.advice
-    assert run.report.exists()
-    assert not run.rejected.exists()
+    assert caught.value.where == "input given"
+    assert caught.value.advice == f"Mend them ({run.rejected} lists every one), or go on without them: --accept-valid"
+    assert caught.value.prepared == Prepared(2, 1, 0, (BadRow(2, "x", "900", "must be ≤ 500"),), 1)
+    assert run.rows(f"FROM '{run.report}'") == [(2, "x", "900", "must be ≤ 500")]
+    with run.rejected.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["x", "row", "reasons"], ["900", "2", "x must be ≤ 500"]]
+    assert not run.granular.exists()
 
 
 def test_nothing_is_reported_when_nothing_is_wrong_and_no_rows_are_fine(run: Prepare) -> None:
@@ -354,7 +356,7 @@ def test_without_tied_rows_others_may_tie_and_then_others_win(cells: Prepare) ->
     found = cells(RULES, [("A", None, None, str(n), f"{year}-01-01") for n, year in enumerate(years)], types=TYPES_OF_CELLS)
     assert [bad.row for bad in found.bad] == [2, 3, 4, 5]
     assert cells.rows("SELECT DISTINCT uplift FROM rules") == [(Decimal("4.00"),)]
-    with pytest.raises(ForebayError, match="2 of 5 rows rejected"):
+    with pytest.raises(InputRejected, match="2 of 5 rows rejected"):
         cells(RULES, [("A", None, None, str(n), f"{year}-01-01") for n, year in enumerate(years)], types=TYPES_OF_CELLS, accept_valid=False)
 
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from forebay.errors import ForebayError
 from forebay.project.project import Dimension, Hierarchy, Input, InputColumn
-from forebay.run import read_input as module
+from forebay.run import read_csv
 from forebay.run.read_input import no_input, read_input
+from forebay.run.upload import Record
 
 ABC = Input("given", tuple(InputColumn(name, "VARCHAR") for name in "abc"))
 
@@ -63,10 +64,10 @@ def read(tmp_path: Path) -> Read:
 def no_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only DuckDB may read."""
 
-    def refuse(*_: object) -> Iterator[module.Record]:
+    def refuse(*_: object) -> Iterator[Record]:
         raise AssertionError("Python read what DuckDB should have")
 
-    monkeypatch.setattr(module, "_csv_records", refuse)
+    monkeypatch.setattr(read_csv, "_records", refuse)
 
 
 # CSV ---------------------------------------------------------------------------------------------------------------------------------

@@ -91,9 +91,10 @@ for statement in json.load(sys.stdin):
 
 def unsplit_statements() -> list[str]:
     """The author's own files as plain DuckDB statements: sources as views, Tier-2 SELECTs, the input exploded, the script."""
+    from forebay.project.folder import Folder
     from forebay.project.load import load
 
-    project = load(RETAIL)
+    project = load(Folder(RETAIL))
     statements = []
     for source in project.sources:
         casts = ", ".join(f"CAST({name} AS {type_}) AS {name}" for name, type_ in source.columns.items())

@@ -25,10 +25,12 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 class Document:
     """A YAML file: its plain data, and where each of its values stands."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, content: bytes) -> None:
         self.file = file
         try:
-            tree = _reader().load(text)
+            tree = _reader().load(content.decode())
+        except UnicodeDecodeError as error:
+            raise ForebayError("project.unreadable", str(error), where=file, advice="Save it as UTF-8") from None
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
@@ -129,14 +131,13 @@ def _plain(node: Any) -> Any:
     return node if node is None else str(node)
 
 
-def read(file: Path, shown_as: str) -> Document:
-    """The YAML document in `file`. Raises ForebayError if it is missing, not UTF-8 or not YAML."""
+def read(file: Path, shown_as: str) -> bytes:
+    """The content of the project's YAML file. Raises ForebayError if there is none."""
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_bytes()
     except FileNotFoundError:
         raise ForebayError(
             "project.missing", "there is no such file", where=shown_as, advice="`forebay init` writes a new project here"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ForebayError("project.unreadable", str(error), where=shown_as) from None
-    return Document(shown_as, text)

@@ -20,7 +20,10 @@ app = App(
     version=__version__,
     help="Calculations on demand over large, slowly changing data: what depends only on slow sources is computed ahead.",
     default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
 )
+_STOPPED = ForebayError("run.cancelled", "stopped", advice="Nothing was published")
+
 runs_app = App(name="runs", help="List runs, or show one.")
 app.command(runs_app)
 
@@ -48,12 +51,21 @@ def main() -> None:
     except ForebayError as error:
         _fail(error, as_json)
     except KeyboardInterrupt:
-        _fail(ForebayError("run.cancelled", "stopped", advice="Nothing was published"), as_json)
+        _fail(_STOPPED, as_json)
     except BrokenPipeError:
         # The reader of --json has gone.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         result = 0
+    except OSError as error:
+        where = str(error.filename or "")
+        _fail(
+            ForebayError("file.unusable", error.strerror or str(error), where=where, advice="See to its permissions and to the disk"),
+            as_json,
+        )
     except Exception:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # The engine, at work in this thread, makes an error of its own of a Ctrl-C.
+            _fail(_STOPPED, as_json)
         sys.excepthook(*sys.exc_info())
         sys.stderr.write("\nThis is a defect of Forebay: please report it with the lines above. Nothing was published.\n")
         sys.exit(INTERNAL)

@@ -21,7 +21,8 @@ MEANING = {
 
 _BY_CODE = {"usage": USAGE, "source.gone": SOURCE_GONE, "run.cancelled": CANCELLED, "run.unknown": USAGE, "calculation.unknown": REFUSED}
 _BY_AREA = {
-    "project": PROJECT, "sql": PROJECT, "split": PROJECT, "edition": PROJECT, "lake": PROJECT, "state": PROJECT, "tier2": PROJECT,
+    "project": PROJECT, "file": PROJECT, "sql": PROJECT, "split": PROJECT, "tier2": PROJECT, "edition": PROJECT, "lake": PROJECT,
+    "state": PROJECT,
     "parameter": REFUSED, "input": REFUSED, "run": RUN_FAILED, "verify": RUN_FAILED, "refresh": REFRESH_FAILED, "source": REFRESH_FAILED,
 }  # fmt: skip
 

@@ -160,7 +160,10 @@ def refreshed(outcome: Any, *, as_json: bool) -> None:
     """What a refresh did."""
     if as_json:
         _json(outcome)
-    elif outcome.published:
+        return
+    for words in outcome.on_demand:
+        err.print(f"[yellow]{escape(words)}[/]")
+    if outcome.published:
         out.print(f"edition {outcome.number} published in {seconds(outcome.seconds)}, {count(outcome.built, 'table')} built")
     else:
         out.print(f"nothing changed: edition {outcome.number} is current ({seconds(outcome.seconds)})")

@@ -74,6 +74,8 @@ class Definition(Declared, frozen=True):
     """The SQL tree as text, free of comments and layout: what the fingerprint names."""
     file: str = ""
     line: int = 1
+    stage: str = ""
+    """The stage that a derived table is, or is part of."""
     key: tuple[str, ...] = ()
     partition_by: str | None = None
     sort_by: tuple[str, ...] = ()

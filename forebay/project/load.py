@@ -60,9 +60,9 @@ _TYPES = {
 }  # fmt: skip
 
 
-def load(folder: Path) -> Project:
+def load(folder: Folder) -> Project:
     """The project in `folder`. Raises Problems naming everything that is wrong with its form."""
-    return _Loader(Folder(folder)).project()
+    return _Loader(folder).project()
 
 
 class _Loader:
@@ -133,7 +133,7 @@ class _Loader:
     def _source(self, name: str, values: dict[str, Any], path: config.Path_) -> Source:
         paths = values.get("path")
         paths = [paths] if isinstance(paths, str) else paths
-        if not paths:
+        if not paths or not isinstance(paths, list) or not all(isinstance(one, str) for one in paths):
             raise self.document.error(path, f"source `{name}` needs a `path`", "A file, a folder, or a glob such as data/*.parquet")
         form = values.get("format") or next((f for p in paths if (f := _format(str(p)))), None)
         if form is None:
@@ -153,11 +153,13 @@ class _Loader:
         target = (self.folder.path / file).resolve()
         if not target.is_relative_to(self.folder.path):
             raise self.document.error((*path, "sql"), f"{file} lies outside the project folder")
+        content = self.folder.contents.get(file)
+        if content is None:
+            raise self.document.error((*path, "sql"), f"{file}: there is no such file", code="project.missing_sql")
         try:
-            return file, target.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-            raise self.document.error((*path, "sql"), f"{file}: {why}", code="project.missing_sql") from None
+            return file, content.decode()
+        except UnicodeDecodeError as error:
+            raise ForebayError("project.unreadable", str(error), where=file, advice="Save it as UTF-8") from None
 
     def _tier2(self, name: str, values: dict[str, Any], path: config.Path_) -> Tier2Table:
         file, text = self._sql(values, path)

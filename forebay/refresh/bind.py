@@ -119,9 +119,9 @@ def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[
     )  # fmt: skip
 
 
-def bind(project: Project, document: Document, versions: Mapping[str, SourceVersion]) -> Bound:
+def bind(project: Project, document: Document, versions: Mapping[str, SourceVersion], kept: Mapping[str, frozenset[str]]) -> Bound:
     """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
-    binder = _Binder(project, document, versions)
+    binder = _Binder(project, document, versions, kept)
     try:
         with duckdb.without_pandas():
             return binder.bound()
@@ -130,7 +130,10 @@ def bind(project: Project, document: Document, versions: Mapping[str, SourceVers
 
 
 class _Binder:
-    def __init__(self, project: Project, document: Document, versions: Mapping[str, SourceVersion]) -> None:
+    def __init__(
+        self, project: Project, document: Document, versions: Mapping[str, SourceVersion], kept: Mapping[str, frozenset[str]]
+    ) -> None:
+        self.kept = kept
         self.project = project
         self.document = document
         self.broken: set[str] = set()
@@ -164,9 +167,10 @@ class _Binder:
         return Bound(tuple(declared + derived + details), calculations, input_types)
 
     def _empty(self, name: str, columns: Mapping[str, str]) -> None:
-        body = ", ".join(f"{duckdb.quoted(column)} {type_}" for column, type_ in columns.items())
+        # A view, as it is in a run, where there is no `rowid`.
+        body = ", ".join(f"CAST(NULL AS {type_}) AS {duckdb.quoted(column)}" for column, type_ in columns.items())
         try:
-            self.connection.execute(f"CREATE OR REPLACE TABLE {duckdb.quoted(name)} ({body})")
+            self.connection.execute(f"CREATE OR REPLACE VIEW {duckdb.quoted(name)} AS SELECT {body} WHERE false")
         except duckdb.Error as error:
             text, _ = duckdb.message(error)
             raise ForebayError("project.type", f"`{name}`: {text}", where="forebay.yaml", advice="Use a type that DuckDB knows") from None
@@ -283,7 +287,7 @@ class _Binder:
         outputs = {name: tuple(Column(*column) for column in stage_types[name].items()) for name in calculation.outputs}
         inputs = {name: self.schemas[name] for name in calculation.inputs}
         static = {name: columns for name, columns in self.schemas.items() if name not in {i.name for i in self.project.inputs}}
-        keep: frozenset[str] = frozenset()
+        keep = self.kept.get(calculation.name, frozenset())
         prune = True
         while True:
             made = split(
@@ -313,8 +317,9 @@ class _Binder:
         full = dict(self.full_names)
         lines = {stage.name: stage.line for stage in calculation.stages}
         owners = {**{name: name for name in lines}, **{r.scope: r.stage for r in made.reasons if r.decision == "tier2" and r.scope}}
-        for name, sql in made.tier2.items():
-            owner = owners[name]
+        for written, sql in made.tier2.items():
+            name = written.lower()
+            owner = owners[written]
             stage = Stage(name, sql, lines[owner])
             try:
                 columns = self._bind(stage, calculation.file, sql)
@@ -326,7 +331,7 @@ class _Binder:
             definition = Definition(
                 name=f"{calculation.name}.{name}", relation=name, kind="derived", sql=sql,
                 reads=tuple(sorted(full.get(read, read) for read in tables_read(sql))), columns=stored,
-                canonical=canonical(sql), file=calculation.file, line=stage.line,
+                canonical=canonical(sql), file=calculation.file, line=stage.line, stage=owner,
             )  # fmt: skip
             full[name] = definition.name
             definitions.append(definition)
@@ -372,9 +377,10 @@ class _Binder:
         types = {parameter.name: parameter.type for parameter in calculation.parameters}
         read = frozenset().union(*(tables_read(stage.sql) for stage in made.residual))
         script_read = frozenset().union(*(tables_read(stage.sql) for stage in calculation.stages))
+        derived = {name.lower() for name in made.tier2}
         relations = {}
         for name in sorted(read | frozenset(calculation.outputs)):
-            if name in made.tier2:
+            if name in derived:
                 relations[name] = f"{calculation.name}.{name}"
             elif name in self.full_names:
                 relations[name] = self.full_names[name]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +47,10 @@ Watching = Callable[[Plan], AbstractContextManager[Listener]]
 """Called with the plan before it is carried out; gives what hears of it."""
 
 
+Failure = tuple[Planned | None, ForebayError]
+"""What went wrong, and with which table; None for a source whose key does not hold."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What a refresh did. `published` is false if nothing had changed; `number` is then the edition that was current already."""
 
@@ -53,6 +58,8 @@ class Outcome(msgspec.Struct, frozen=True):
     published: bool
     built: int
     seconds: float
+    on_demand: tuple[str, ...] = ()
+    """What could not be computed ahead and why, in words: it is left to the runs."""
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -84,16 +91,26 @@ def unchanged(folder: Folder, store: Store, current: Edition | None) -> bool:
     return all(table.intact() for table in current.tables.values())
 
 
-def prospect(folder: Folder, lake: Lake, store: Store, current: Edition | None, hashing: Callable[[str, int], None]) -> Prospect:
-    """Read the project, observe its sources, bind and plan. Changes nothing but the memory of file hashes."""
+def prospect(
+    folder: Folder,
+    lake: Lake,
+    store: Store,
+    current: Edition | None,
+    hashing: Callable[[str, int], None],
+    kept: Mapping[str, frozenset[str]] | None = None,
+) -> Prospect:
+    """Read the project, observe its sources, bind and plan. Changes nothing but the memory of file hashes.
+
+    `kept` names, for each calculation, stages that are not to be split.
+    """
     # Only needed when something has changed, and slow to import.
     from forebay.project.load import load  # noqa: PLC0415
     from forebay.refresh import bind, build  # noqa: PLC0415
 
-    project = load(folder.path)
+    project = load(folder)
     pinned = pin(project, folder.path, store, hashing)
     versions = bind.resolve(project, folder.document, pinned, current)
-    bound = bind.bind(project, folder.document, versions)
+    bound = bind.bind(project, folder.document, versions, kept or {})
     made = plan(bound.definitions, versions, current, project.files, lambda t, f: build.existing(lake, t, f) is not None)
     return Prospect(project, versions, made, bound)
 
@@ -140,39 +157,68 @@ def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] 
     store = Store(lake.state)
     with lake.refresh_lock():
         current, in_lake = current_edition(store)
-        if current is not None and not (in_lake and lake.catalog.exists() and lake.iceberg.exists()):
+        shown = in_lake and lake.catalog.exists() and lake.iceberg.exists()
+        if current is not None and not shown and all(table.intact() for table in current.tables.values()):
             _stage(current, lake)
             _show(current, lake, store)
         if current is not None and unchanged(folder, store, current):
             return Outcome(current.number, False, 0, time.monotonic() - started)
         lake.sweep()
-        work = prospect(folder, lake, store, current, hashing)
-        with watching(work.plan) as listener:
-            tables = _build(work, current, lake, listener)
+        kept: dict[str, frozenset[str]] = {}
+        told: list[str] = []
+        while True:
+            work = prospect(folder, lake, store, current, hashing, kept)
+            with watching(work.plan) as listener:
+                tables, failures = _build(work, current, lake, listener)
+            if not failures:
+                break
+            told += _leave_on_demand(failures, kept)
         if current is not None and not work.plan.publishes and tables == current.tables:
             # Files were touched, but hold what they held.
-            return Outcome(current.number, False, 0, time.monotonic() - started)
+            return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told))
         edition = _edition(work, tables, _next_number(lake, current))
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode())
         _show(edition, lake, store)
-        return Outcome(edition.number, True, len(work.plan.to_build), time.monotonic() - started)
+        return Outcome(edition.number, True, len(work.plan.to_build), time.monotonic() - started, tuple(told))
 
 
-def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listener) -> dict[str, Table]:
+def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -> list[str]:
+    """Add to `kept` the stages whose derived tables failed, and say so. Raises Problems if anything else failed.
+
+    The author never asked for a derived table: a row that makes it fail must not stop what would do without it. In a run the stage may
+    never meet that row, and if it does, only that run fails.
+    """
+    told = []
+    for planned, error in failures:
+        definition = planned.definition if planned else None
+        if definition is None or definition.kind != "derived" or error.code != "refresh.failed":
+            raise Problems([error for _, error in failures])
+        calculation = definition.name.partition(".")[0]
+        before = kept.get(calculation, frozenset())
+        if definition.stage in before:
+            raise Problems([error for _, error in failures])
+        kept[calculation] = before | {definition.stage}
+        told.append(
+            f"`{definition.name}` cannot be computed ahead ({error.where}: {error.what}): stage `{definition.stage}` stays on demand"
+        )
+    return told
+
+
+def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listener) -> tuple[dict[str, Table], list[Failure]]:
     """Every table of the plan, building those whose slice is missing. A failure stops only the tables that read the failed one."""
     from forebay.refresh import build  # noqa: PLC0415
 
     limits = work.project.limits
     tables: dict[str, Table] = {}
-    problems: list[ForebayError] = []
+    failures: list[Failure] = []
     broken: set[str] = set()
     for name, version in work.versions.items():
         if version.source.key and _to_check(version, current):
             try:
                 build.check_key(version, lake, limits)
             except ForebayError as error:
-                problems.append(error)
+                failures.append((None, error))
                 broken.add(name)
     for planned in work.plan.tables:
         name = planned.definition.name
@@ -183,17 +229,15 @@ def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listen
                 continue
             try:
                 listener.building(planned, 0.0)
-                slice_ = build.build(planned, work.versions, tables, lake, limits, lambda percent, p=planned: listener.building(p, percent))  # type: ignore[misc]
+                slice_ = build.build(planned, work.versions, tables, lake, limits, partial(listener.building, planned))
             except ForebayError as error:
                 listener.failed(planned, error)
-                problems.append(error)
+                failures.append((planned, error))
                 broken.add(name)
                 continue
             listener.built(planned, slice_.rows, slice_.bytes, slice_.seconds)
         tables[name] = build.as_table(lake, planned.definition, planned.fingerprint, slice_)
-    if problems:
-        raise Problems(problems)
-    return tables
+    return tables, failures
 
 
 def _to_check(version: SourceVersion, current: Edition | None) -> bool:

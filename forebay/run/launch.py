@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -23,7 +24,14 @@ def _child(run: str, number: int) -> None:
 def warm() -> None:
     """Start the server that attempts are forked from, without waiting for it: it loads DuckDB while the caller goes on."""
     _context.set_forkserver_preload(["forebay.run.child"])
-    forkserver.ensure_running()
+    # A Ctrl-C is for this process, which knows what to stop; the server is in its terminal's group, and would say its own piece.
+    main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main_thread else None
+    try:
+        forkserver.ensure_running()
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGINT, before)
 
 
 class LocalProcess:

@@ -170,7 +170,7 @@ class _Calculation:
         causes = [f"`{read}`" for read in sorted(self.reads[name] & self.dynamic)]
         causes += [f"`${use}`" for use in sorted(used(stage.sql))]
         if name in self.kept:
-            return "split.kept", "the engine gives its columns other names or types when it is split", 0
+            return "split.kept", "it does not bind, or cannot be built, ahead of a run", 0
         if causes:
             return "split.dynamic", f"depends on {', '.join(causes)}", 0
         unstable = find_unstable(stage.sql, tree, resolved)

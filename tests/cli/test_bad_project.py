@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Called, Project
+from coffee import Called, Project
 
 YAML, PLAN = "forebay.yaml", "calculations/plan.sql"
 
@@ -181,7 +181,7 @@ def test_a_folder_without_project_advises_init(project: Project) -> None:
 
 
 def test_init_overwrites_nothing(project: Project) -> None:
-    from conftest import in_here
+    from coffee import in_here
 
     before = project.read(YAML)
     called = in_here("init", project.folder)

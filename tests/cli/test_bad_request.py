@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Called, Project, in_here
+from coffee import Called, Project, in_here
 
 
 def refused(project: Project, *args: object) -> Called:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 import pytest
-from conftest import Called, Project
+from coffee import Called, Project
 
 HEADER = "day,shop,product,cups,revenue\n"
 

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import openpyxl
 import pytest
-from conftest import Project, made
+from coffee import Project, made
 
 HEADER = "category,product,shop,uplift_pct,price_pct\n"
 GOOD = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import Project, made
+from coffee import Project, made
 
 URLS = ["quest?ion", "per%20cent", "#hash"]
 ODD = ["with space", "it's", 'a "quoted" one', "[brackets]", "sta*r", "ünïcödé", "semi;colon", "{curly}", "$dollar"]

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Project, in_here, in_process
+from coffee import Project, in_here, in_process
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -142,7 +142,7 @@ def test_verify_as_json_holds_the_verdict_and_both_times(published: Project) -> 
 
 @pytest.fixture(scope="module")
 def three_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[str]]:
-    from conftest import made
+    from coffee import made
 
     project = made(tmp_path_factory.mktemp("runs") / "coffee")
     project.refresh()

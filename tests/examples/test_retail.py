@@ -116,7 +116,9 @@ def corrupted(retail: Path) -> Iterator[str]:
     whole = file.read_bytes()
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE t AS FROM '{file}'")
-        row, department = connection.execute("SELECT rowid, department FROM t WHERE week = 45 AND sales > 5 AND department = 'GROCERY' ORDER BY ALL LIMIT 1").fetchone()  # type: ignore[misc]
+        row, department = connection.execute(
+            "SELECT rowid, department FROM t WHERE week = 45 AND sales > 5 AND department = 'GROCERY' ORDER BY ALL LIMIT 1"
+        ).fetchone()  # type: ignore[misc]
         connection.execute(f"UPDATE t SET sales = sales + 0.01 WHERE rowid = {row}")
         connection.execute(f"COPY t TO '{file}' (FORMAT parquet)")
     yield department

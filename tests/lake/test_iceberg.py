@@ -85,7 +85,10 @@ def test_showing_what_was_never_staged_fails(small: Small, catalog: Catalog) -> 
 
 def test_a_filter_on_the_partition_column_reads_the_right_files(small: Small) -> None:
     small.write("data/a.csv", "k,day\na,1\nb,2\nc,\nd,2\n")
-    small.declare(sources={"s": {"path": "data/*.csv", "columns": {"day": "integer"}}}, tier2={"t": {"sql": "SELECT k, day FROM s", "partition_by": "day"}})
+    small.declare(
+        sources={"s": {"path": "data/*.csv", "columns": {"day": "integer"}}},
+        tier2={"t": {"sql": "SELECT k, day FROM s", "partition_by": "day"}},
+    )
     small.refresh()
     reader = SqlCatalog("forebay", uri=f"sqlite:///{small.folder}/lake/catalog.db", warehouse=f"file://{small.folder}/lake/iceberg")
     table = reader.load_table("tier2.t")

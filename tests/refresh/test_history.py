@@ -23,7 +23,10 @@ TIER2 = {
         "key": ["k"],
     },
     "totals": {"sql": "SELECT k, day, sum(v) AS v, count(*) AS n FROM sales GROUP BY k, day", "key": ["k", "day"], "partition_by": "day"},
-    "named": {"sql": "SELECT coalesce(l.name, '?') AS name, sum(t.v) AS v FROM totals AS t LEFT JOIN latest AS l USING (k) GROUP BY 1", "key": ["name"]},
+    "named": {
+        "sql": "SELECT coalesce(l.name, '?') AS name, sum(t.v) AS v FROM totals AS t LEFT JOIN latest AS l USING (k) GROUP BY 1",
+        "key": ["name"],
+    },
 }
 PLAN = "CREATE TABLE wide AS SELECT s.k, s.v, l.name FROM sales AS s LEFT JOIN latest AS l USING (k);\nCREATE TABLE o AS SELECT name, sum(v) AS v FROM wide WHERE v > $x GROUP BY name;"
 
@@ -66,7 +69,9 @@ def _apply(data: Path, step: tuple[Any, ...]) -> None:
         stat = file.stat()
         text = file.read_text()
         with file.open("r+") as stream:
-            stream.write("".join(line[:-5] + f"{second}.00\n" if line.endswith(".00\n") else line for line in text.splitlines(keepends=True)))
+            stream.write(
+                "".join(line[:-5] + f"{second}.00\n" if line.endswith(".00\n") else line for line in text.splitlines(keepends=True))
+            )
         os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         assert file.stat().st_size == stat.st_size
 
@@ -78,10 +83,15 @@ def _bag(connection: duckdb.DuckDBPyConnection, select: str) -> Counter[tuple[An
 def _check(small: Small, *, outside: bool) -> None:
     edition = small.edition()
     with duckdb.connect() as plain:
-        types = {"sales": "{'k': 'VARCHAR', 'day': 'INTEGER', 'v': 'DECIMAL(9,2)'}", "names": "{'k': 'VARCHAR', 'name': 'VARCHAR', 'seen': 'DATE'}"}
+        types = {
+            "sales": "{'k': 'VARCHAR', 'day': 'INTEGER', 'v': 'DECIMAL(9,2)'}",
+            "names": "{'k': 'VARCHAR', 'name': 'VARCHAR', 'seen': 'DATE'}",
+        }
         for name, version in edition.sources.items():
             assert {file.path for file in version.files} == {str(path) for path in (small.folder / "data" / name).glob("*.csv")}
-            plain.execute(f"CREATE TABLE {name} AS SELECT * FROM read_csv({[file.path for file in version.files]}, header = true, columns = {types[name]})")
+            plain.execute(
+                f"CREATE TABLE {name} AS SELECT * FROM read_csv({[file.path for file in version.files]}, header = true, columns = {types[name]})"
+            )
         for name, table in TIER2.items():
             plain.execute(f"CREATE TABLE {name} AS {table['sql']}")
         for name, table in TIER2.items():
@@ -104,8 +114,16 @@ def _live(history: list[list[tuple[Any, ...]]], *, outside: bool) -> None:
         small = Small(Path(folder).resolve() / "p")
         small.declare(
             sources={
-                "sales": {"path": "data/sales/*.csv", "columns": {"k": "varchar", "day": "integer", "v": "decimal(9,2)"}, "options": {"header": True}},
-                "names": {"path": "data/names/*.csv", "columns": {"k": "varchar", "name": "varchar", "seen": "date"}, "options": {"header": True}},
+                "sales": {
+                    "path": "data/sales/*.csv",
+                    "columns": {"k": "varchar", "day": "integer", "v": "decimal(9,2)"},
+                    "options": {"header": True},
+                },
+                "names": {
+                    "path": "data/names/*.csv",
+                    "columns": {"k": "varchar", "name": "varchar", "seen": "date"},
+                    "options": {"header": True},
+                },
             },
             tier2=TIER2,
             calculations={"plan": {"sql": PLAN, "parameters": {"x": {"type": "integer", "default": 1}}}},

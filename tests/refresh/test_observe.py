@@ -14,7 +14,20 @@ from forebay.project.project import Source
 from forebay.refresh.observe import identify, listing, trusted
 from forebay.state.store import KnownFile
 
-ODD_NAMES = ["a b.csv", "a[1].csv", "x*y.csv", "what?.csv", "it's.csv", 'say "hi".csv', "ü€😀.csv", "100%.csv", "a#b.csv", "{a,b}.csv", "a;b.csv", "-f.csv"]
+ODD_NAMES = [
+    "a b.csv",
+    "a[1].csv",
+    "x*y.csv",
+    "what?.csv",
+    "it's.csv",
+    'say "hi".csv',
+    "ü€😀.csv",
+    "100%.csv",
+    "a#b.csv",
+    "{a,b}.csv",
+    "a;b.csv",
+    "-f.csv",
+]
 
 
 def _totals(small: Small) -> list[tuple[object, ...]]:
@@ -32,7 +45,13 @@ def shop(small: Small) -> Small:
 def _known(file: Path, hashed_after: int) -> KnownFile:
     stat = file.stat()
     return KnownFile(
-        str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, "hash", max(stat.st_mtime_ns, stat.st_ctime_ns) + hashed_after
+        str(file),
+        stat.st_size,
+        stat.st_mtime_ns,
+        stat.st_ctime_ns,
+        stat.st_ino,
+        "hash",
+        max(stat.st_mtime_ns, stat.st_ctime_ns) + hashed_after,
     )
 
 

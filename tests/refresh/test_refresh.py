@@ -120,7 +120,13 @@ def test_dependents_of_a_failed_table_are_not_built_and_only_it_is_reported(shop
 
 
 def test_a_table_that_fails_while_it_is_built_names_its_sql_file_and_line(shop: Small) -> None:
-    tier2 = {**TIER2, "by_k": {"sql": "-- totals\nSELECT\n  k, sum(v) AS v, count(*) AS n, max(CAST(k AS integer)) AS i\nFROM sales GROUP BY k", "key": ["k"]}}
+    tier2 = {
+        **TIER2,
+        "by_k": {
+            "sql": "-- totals\nSELECT\n  k, sum(v) AS v, count(*) AS n, max(CAST(k AS integer)) AS i\nFROM sales GROUP BY k",
+            "key": ["k"],
+        },
+    }
     _declare(shop, tier2=tier2)
     with pytest.raises(Problems) as caught:
         shop.refresh()
@@ -139,7 +145,10 @@ def test_a_table_that_fails_while_it_is_built_names_its_sql_file_and_line(shop: 
 
 
 def test_a_derived_stage_that_fails_names_the_calculation_and_its_line(shop: Small) -> None:
-    shop.write("calculations/plan.sql", "-- one\n\nCREATE TABLE big AS\nSELECT k, CAST(k AS integer) AS v FROM by_k;\nCREATE TABLE o AS SELECT k, v * $x AS v FROM big;")
+    shop.write(
+        "calculations/plan.sql",
+        "-- one\n\nCREATE TABLE big AS\nSELECT k, CAST(k AS integer) AS v FROM by_k;\nCREATE TABLE o AS SELECT k, v * $x AS v FROM big;",
+    )
     try:
         shop.refresh()
     except Problems as problems:
@@ -171,7 +180,7 @@ def test_a_key_that_is_declared_later_is_checked_all_the_same(shop: Small) -> No
 def test_comments_rebuild_nothing_but_are_published_with_the_project(shop: Small) -> None:
     shop.refresh()
     slices = shop.slices()
-    shop.write("tier2/by_k.sql", "-- per product\nselect k, SUM(v) AS v,\n  count(*) AS n\nFROM sales GROUP BY k -- the end")
+    shop.write("tier2/by_k.sql", "-- per product\nSELECT k,  sum(v) AS v, /* rows */\n  count(*) AS n\nFROM sales GROUP BY k -- the end")
     outcome = shop.refresh()
     assert (outcome.number, outcome.published, outcome.built) == (2, True, 0)
     assert shop.slices() == slices
@@ -224,7 +233,9 @@ def test_a_removed_table_or_calculation_is_gone_from_the_edition_and_can_come_ba
 
 def test_a_table_with_other_columns_replaces_the_old_one_which_is_kept(shop: Small) -> None:
     shop.refresh()
-    _declare(shop, tier2={**TIER2, "by_k": {"sql": "SELECT k, CAST(sum(v) AS double) AS v, max(id) AS last FROM sales GROUP BY k", "key": ["k"]}})
+    _declare(
+        shop, tier2={**TIER2, "by_k": {"sql": "SELECT k, CAST(sum(v) AS double) AS v, max(id) AS last FROM sales GROUP BY k", "key": ["k"]}}
+    )
     shop.refresh()
     assert shop.seen("tier2.by_k") == [("a", 1.0, 1), ("b", 2.0, 2)]
     assert shop.seen("tier2.by_k", "edition-2") == shop.seen("tier2.by_k")

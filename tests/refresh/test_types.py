@@ -186,7 +186,9 @@ def test_a_table_that_is_partitioned_and_has_no_rows_can_be_read(small: Small) -
     small.declare(
         sources=_source(small),
         tier2={"t": {"sql": "SELECT a, a AS q FROM s WHERE a > 5", "partition_by": "q"}, "u": "SELECT a FROM t"},
-        calculations={"c": {"sql": "CREATE TABLE o AS SELECT count(*) AS n, $x AS x FROM t JOIN u USING (a);", "parameters": {"x": "integer"}}},
+        calculations={
+            "c": {"sql": "CREATE TABLE o AS SELECT count(*) AS n, $x AS x FROM t JOIN u USING (a);", "parameters": {"x": "integer"}}
+        },
     )
     small.refresh()
     assert small.seen("tier2.t") == small.seen("tier2.u") == []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Project, environment, made
+from coffee import Project, environment, made
 
 from forebay.run import run as running
 

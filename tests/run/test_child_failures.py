@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Project
+from coffee import Project
 
 PLAN = "calculations/plan.sql"
 

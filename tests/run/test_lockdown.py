@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import Project
+from coffee import Project
 
 from forebay.engines import duckdb
 from forebay.run import protocol

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,16 +13,13 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small import Small
 
 from forebay.errors import ForebayError
 from forebay.project.project import Column, Dimension, Hierarchy, Input, InputColumn
 from forebay.run import verify
 from forebay.run.compare import Difference, difference
 from forebay.run.explode import resolve
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "refresh"))
-
-from small import Small  # noqa: E402
 
 
 @pytest.fixture
@@ -79,13 +75,17 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("run", "unsplit"), EQUAL)
-def test_equal_bags_are_equal_in_any_order(connection: duckdb.DuckDBPyConnection, tmp_path: Path, run: tuple[str, ...], unsplit: tuple[str, ...]) -> None:
+def test_equal_bags_are_equal_in_any_order(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, run: tuple[str, ...], unsplit: tuple[str, ...]
+) -> None:
     assert _compare(connection, tmp_path, _values(*run), _values(*unsplit)) is None
     assert _compare(connection, tmp_path, _values(*unsplit), _values(*run)) is None
 
 
 @pytest.mark.parametrize(("run", "unsplit"), DIFFERENT)
-def test_bags_that_differ_in_one_row_or_its_count_differ(connection: duckdb.DuckDBPyConnection, tmp_path: Path, run: tuple[str, ...], unsplit: tuple[str, ...]) -> None:
+def test_bags_that_differ_in_one_row_or_its_count_differ(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, run: tuple[str, ...], unsplit: tuple[str, ...]
+) -> None:
     for one, other in ((run, unsplit), (unsplit, run)):
         found = _compare(connection, tmp_path, _values(*one), _values(*other))
         assert found is not None
@@ -107,7 +107,9 @@ def test_rows_missing_on_either_side_are_shown_with_their_side(connection: duckd
      ("SELECT 1 AS a", "SELECT 1::BIGINT AS a"), ("SELECT 1 AS a", 'SELECT 1 AS "A"'), ("SELECT 1.0::DECIMAL(4,1) AS a", "SELECT 1.0::DECIMAL(5,1) AS a"),
      ("SELECT 1::FLOAT AS a", "SELECT 1::DOUBLE AS a"), ("SELECT 'x' AS a WHERE false", "SELECT 1 AS a WHERE false")],
 )  # fmt: skip
-def test_other_names_types_or_order_of_columns_differ(connection: duckdb.DuckDBPyConnection, tmp_path: Path, run: str, unsplit: str) -> None:
+def test_other_names_types_or_order_of_columns_differ(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, run: str, unsplit: str
+) -> None:
     found = _compare(connection, tmp_path, run, unsplit)
     assert found is not None
     assert "columns" in found.what
@@ -138,7 +140,9 @@ def test_columns_may_have_any_name(connection: duckdb.DuckDBPyConnection, tmp_pa
 
 @pytest.mark.parametrize("name", ["ours", "theirs", "a", "b", "off", "scales", "verify_rows"])
 @pytest.mark.parametrize("type_", ["integer", "double"])
-def test_an_output_may_have_the_name_of_anything_that_verify_uses(connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, type_: str) -> None:
+def test_an_output_may_have_the_name_of_anything_that_verify_uses(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, type_: str
+) -> None:
     for value, equal in ((1, True), (2, False)):
         connection.execute("CREATE OR REPLACE TABLE other AS SELECT 1 AS x")
         found = _compare(connection, tmp_path, f"SELECT 1::{type_} AS x", f"SELECT {value}::{type_} AS x", name)
@@ -165,7 +169,9 @@ def test_verify_explodes_hierarchical_rows_as_a_run_does(cells: list[Any], rows:
     types = dict.fromkeys(LEVELS, "VARCHAR")
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE cells (dept VARCHAR, cat VARCHAR, item VARCHAR, shop VARCHAR)")
-        connection.execute("CREATE TABLE given (dept VARCHAR, cat VARCHAR, item VARCHAR, shop VARCHAR, seen INTEGER, n INTEGER, _row BIGINT)")
+        connection.execute(
+            "CREATE TABLE given (dept VARCHAR, cat VARCHAR, item VARCHAR, shop VARCHAR, seen INTEGER, n INTEGER, _row BIGINT)"
+        )
         for cell in cells:
             connection.execute("INSERT INTO cells VALUES (?, ?, ?, ?)", cell)
         for number, row in enumerate(rows, 1):
@@ -195,7 +201,9 @@ def _by_hand(cell: tuple[str, ...], rows: list[Any], by_latest: bool) -> list[in
         product = max((n for n in (1, 2, 3) if row[n - 1] is not None), default=0)
         return (product, int(row[3] is not None), (row[4] or 0) if by_latest else 0)
 
-    matching = [(rank(row), n) for n, row in enumerate(rows, 1) if all(given in (None, value) for given, value in zip(row, cell, strict=False))]
+    matching = [
+        (rank(row), n) for n, row in enumerate(rows, 1) if all(given in (None, value) for given, value in zip(row, cell, strict=False))
+    ]
     if not matching:
         return None
     best = max(rank for rank, _ in matching)

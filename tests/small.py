@@ -73,7 +73,9 @@ class Small:
         for section in ("tier2", "calculations"):
             if section not in document:
                 continue
-            document[section] = {name: {"sql": values} if isinstance(values, str) else dict(values) for name, values in document[section].items()}
+            document[section] = {
+                name: {"sql": values} if isinstance(values, str) else dict(values) for name, values in document[section].items()
+            }
             for name, values in document[section].items():
                 if not values["sql"].endswith(".sql"):
                     file = f"{section}/{name}.sql"

@@ -50,14 +50,17 @@ def verify(edition: Edition, spec: RunSpec, outcome: Outcome, run: Path, progres
     )
     try:
         started = time.monotonic()
+        part = "the Tier-2 tables it reads"
         try:
             _sources(connection, edition)
             _tier2(connection, edition, {*compiled.script_reads, *_tables_of_inputs(edition, spec)}, progress)
             for upload in spec.uploads:
+                part = f"input `{upload.declared.name}`"
                 accepted = run / "attempts" / "1" / "prepared" / f"{upload.declared.name}.accepted.parquet"
                 _input(connection, upload.declared, upload.hierarchy_types, accepted)
             with duckdb.without_pandas():
                 for stage in compiled.script:
+                    part = f"stage `{stage.name}`"
                     _stage(connection, spec, stage, progress)
         except duckdb.Error as error:
             _all_there(edition)
@@ -65,7 +68,7 @@ def verify(edition: Edition, spec: RunSpec, outcome: Outcome, run: Path, progres
                 error, "verify", "the unsplit script", limits.refresh_memory, limits.refresh_temp_disk, "limits.refresh_"
             )
             text, _ = duckdb.message(error)
-            raise named or ForebayError("verify.failed", f"the unsplit script failed: {text}", where=spec.file) from None
+            raise named or ForebayError("verify.failed", f"the unsplit script failed: {text}", where=f"{spec.file}, {part}") from None
         seconds = time.monotonic() - started
         _all_there(edition)
         differences, rows = [], {}
@@ -149,9 +152,9 @@ def _input(connection: duckdb.Connection, declared: Input, types: Mapping[str, s
     parts = []
     for mask in filled:
         specific = "[" + ", ".join(str(depth) for depth in _specificity(hierarchy, mask)) + "]"
-        agree = (
-            " AND ".join(f"i.{duckdb.quoted(c)} = h.{duckdb.quoted(c)}" for c, f in zip(hierarchy.levels, mask, strict=True) if f) or "true"
-        )
+        # As the hierarchy types them, or 7 would meet 007.
+        filled_in = [level for level, is_filled in zip(hierarchy.levels, mask, strict=True) if is_filled]
+        agree = " AND ".join(f"CAST(i.{duckdb.quoted(c)} AS {types[c]}) = h.{duckdb.quoted(c)}" for c in filled_in) or "true"
         parts.append(
             f"SELECT {grain}{rest}, {specific} AS {_LEVEL}, {latest} AS {_LATEST} FROM {_ROWS} i "
             f"JOIN {duckdb.quoted(hierarchy.table)} h ON {agree} WHERE {_mask(hierarchy, mask)}"

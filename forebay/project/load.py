@@ -328,7 +328,7 @@ class _Loader:
                 with self._collecting():
                     guard.check(stage, calculation.file, visible, parameters)
                 visible.append(stage.name)
-        self._references(inputs, {table.name for table in tier2})
+        self._references(inputs, set(_mapping(self.document.data.get("tier2"))))
 
     def _references(self, inputs: tuple[Input, ...], tables: set[str]) -> None:
         """Inputs are checked against declared Tier-2 tables, which the edition pins, and nothing else."""

@@ -40,4 +40,5 @@ def read_parquet(connection: duckdb.Connection, declared: Input, path: Path, int
     except (duckdb.OutOfMemory, duckdb.Interrupted, PermissionException):
         raise
     except duckdb.Error as error:
-        raise unreadable(path, f"it is no whole Parquet file: {duckdb.message(error)[0].splitlines()[0]}") from error
+        what = duckdb.message(error)[0].splitlines()[0].replace(str(path), path.name)
+        raise unreadable(path, f"it is no whole Parquet file: {what}") from error

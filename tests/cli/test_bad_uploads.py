@@ -65,7 +65,7 @@ def without_adjustments(project: Project) -> list[list[str]]:
 def test_an_unknown_column_is_named_with_the_nearest(published: Project, upload: Any) -> None:
     error = refused(published, upload("category,upliftpct\ncoffee,1\n"))
     assert (error["code"], error["where"]) == ("input.unknown_column", "mine.csv, column 2")
-    assert "'upliftpct'" in error["what"] and "uplift_pct" in error["advice"]
+    assert "`upliftpct`" in error["what"] and "uplift_pct" in error["advice"]
 
 
 def test_a_missing_required_column_is_named(published: Project, upload: Any) -> None:
@@ -168,10 +168,13 @@ def test_a_duplicate_key_names_the_first_row_that_has_it(project: Project, uploa
 
 
 def test_every_bad_row_is_in_the_report(published: Project, upload: Any) -> None:
-    rows = "".join(f"coffee,,,{1000 + n},\n" for n in range(100))
-    error = refused(published, upload(HEADER + rows))
+    error = refused(published, upload(HEADER + "".join(f"coffee,,,{1000 + n},\n" for n in range(100))))
     assert "100 of 100 rows" in error["what"]
-    (report,) = [word.strip("(") for word in error["advice"].split() if "report.parquet" in word]
+    (rejected,) = [Path(word.strip("(")) for word in error["advice"].split() if "rejected.csv" in word]
+    with rejected.open(newline="") as file:
+        rows = [(row["row"], row["uplift_pct"], row["reasons"]) for row in csv.DictReader(file)]
+    assert rows == [(str(n + 2), str(1000 + n), "uplift_pct must be ≤ 500") for n in range(100)]
+    report = rejected.with_name("adjustments.report.parquet")
     found = duckdb.sql(f'select "row", "column", value, rule from \'{report}\' order by 1').fetchall()
     assert [row for row, *_ in found] == list(range(2, 102))
     assert found[0] == (2, "uplift_pct", "1000", "must be ≤ 500")

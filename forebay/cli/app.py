@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from forebay import __version__
-from forebay.cli.exit_codes import INTERNAL, USAGE, exit_code
+from forebay.cli.exit_codes import INTERNAL, MEANING, USAGE, exit_code
 from forebay.errors import ForebayError
 
 app = App(
@@ -21,6 +21,7 @@ app = App(
     help="Calculations on demand over large, slowly changing data: what depends only on slow sources is computed ahead.",
     default_parameter=Parameter(negative=()),
     suppress_keyboard_interrupt=False,
+    help_epilogue="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANING.items()) + ".",
 )
 _STOPPED = ForebayError("run.cancelled", "stopped", advice="Nothing was published")
 

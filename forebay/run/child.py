@@ -27,9 +27,8 @@ from forebay.run import protocol
 from forebay.run.prepare import InputRejected, Prepared, prepare
 from forebay.run.protocol import Outcome, OutputFiles, PreparedInput, RunSpec, StageProgress
 from forebay.run.read_input import no_input, read_input
-from forebay.split.stage import Stage
+from forebay.split.stage import NOW, Stage
 
-NOW = "forebay_now"
 PREPARE, WRITE = "prepare", "write results"
 _POLL = 0.1
 _PREVIEW = 10

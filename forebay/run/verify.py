@@ -22,9 +22,7 @@ from forebay.project.identity import same
 from forebay.project.project import Hierarchy, Input
 from forebay.run.compare import Difference, difference
 from forebay.run.protocol import Outcome, RunSpec
-from forebay.split.stage import Stage
-
-NOW = "forebay_now"
+from forebay.split.stage import NOW, Stage
 
 # Names that no table, and hardly a column, of an author has.
 _ROWS, _LEVEL, _LATEST = '"verify rows"', '"verify level"', '"verify latest"'

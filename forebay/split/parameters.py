@@ -13,10 +13,8 @@ from typing import NamedTuple
 from sqlglot import Token, TokenType
 
 from forebay.errors import ForebayError
+from forebay.split.stage import NOW
 from forebay.split.syntax import Place, tokenize
-
-NOW = "forebay_now"
-"""The parameter that every function of the clock reads, a TIMESTAMP WITH TIME ZONE."""
 
 _INSTANT = f"CAST(${NOW} AS TIMESTAMP WITH TIME ZONE)"
 _LOCAL = f"CAST({_INSTANT} AS TIMESTAMP)"

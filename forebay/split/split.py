@@ -14,13 +14,13 @@ from sqlglot import exp
 from forebay.errors import ForebayError, Problems
 from forebay.split.columns import Kind, Resolved, kind_of, resolve_columns
 from forebay.split.hoist import hoist, quoted, with_queries
-from forebay.split.parameters import NOW, used
+from forebay.split.parameters import used
 from forebay.split.reads import columns_read
 from forebay.split.scopes import external, named_tables
 from forebay.split.script import read_script
 from forebay.split.shape import output_names
 from forebay.split.stability import find_unstable
-from forebay.split.stage import Stage
+from forebay.split.stage import NOW, Stage
 from forebay.split.syntax import parse, start_of
 
 Columns = Mapping[str, Mapping[str, str]]

@@ -9,6 +9,9 @@ import re
 
 import msgspec
 
+NOW = "forebay_now"
+"""The parameter that every function of the clock reads, a TIMESTAMP WITH TIME ZONE."""
+
 _BOUND = re.compile(r"CAST\((\$\w+) AS (?:[^()$]|\([^()]*\))*\)")
 
 

@@ -64,7 +64,8 @@ _edition = Table(
 _run = Table(
     "run",
     _metadata,
-    Column("id", String, primary_key=True),
+    Column("seq", Integer, primary_key=True),  # clocks can be set back; this is the order in which runs began
+    Column("id", String, nullable=False, unique=True),
     Column("calculation", String, nullable=False),
     Column("edition", Integer, nullable=False),
     Column("status", String, nullable=False),
@@ -105,8 +106,8 @@ class KnownFile(msgspec.Struct, frozen=True):
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601. To the microsecond, because runs are listed in its order."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+    """The time in UTC, ISO 8601 to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 class Store:
@@ -116,14 +117,23 @@ class Store:
         self._engine: Engine = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool, connect_args={"timeout": 30})
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "handle_error", _explain)
-        if not inspect(self._engine).has_table("about"):
+        found = self._schema()
+        if found is None:
+            # New, or being made by another process at this moment.
             _create(self._engine)
-        with self._engine.connect() as connection:
-            found = connection.execute(select(_about.c.schema)).scalar()
+            found = self._schema()
         if found != SCHEMA:
             raise ForebayError(
                 "state.version", f"written by another version of Forebay (schema {found}, this one writes {SCHEMA})", where=str(file)
             )
+
+    def _schema(self) -> int | None:
+        """The schema the tables were made with; None if they are not, or not all of them."""
+        if not inspect(self._engine).has_table("about"):
+            return None
+        with self._engine.connect() as connection:
+            found = connection.execute(select(_about.c.schema)).scalar()
+        return int(found) if found is not None else None
 
     # Files
 
@@ -182,7 +192,7 @@ class Store:
     def runs(self, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
         with self._engine.connect() as connection:
-            return [_as_run(row) for row in connection.execute(select(_run).order_by(_run.c.created_at.desc()).limit(limit))]
+            return [_as_run(row) for row in connection.execute(select(_run).order_by(_run.c.seq.desc()).limit(limit))]
 
     def running(self) -> Sequence[Run]:
         """The runs that have no final status yet."""
@@ -192,7 +202,7 @@ class Store:
     def find_run(self, text: str) -> Run:
         """The run whose id is, or begins or ends with, `text`; "last" is the newest. Raises ForebayError unless there is exactly one."""
         with self._engine.connect() as connection:
-            query = select(_run).order_by(_run.c.created_at.desc())
+            query = select(_run).order_by(_run.c.seq.desc())
             rows = connection.execute(query.limit(1) if text == "last" else query).all()
         found = [_as_run(row) for row in rows if text in ("last", row.id) or row.id.startswith(text) or row.id.endswith(text)]
         if len(found) == 1:

@@ -133,16 +133,26 @@ def test_a_failing_stage_keeps_the_progress_of_those_before_it(project: Project)
     assert steps == {"prepare": "done", "fine": "done", "bad": "failed", "write results": "waiting"}
 
 
-def test_a_static_stage_that_fails_stops_the_refresh_and_names_itself(project: Project) -> None:
+def test_a_static_stage_that_cannot_be_built_ahead_stays_on_demand_and_stops_only_its_runs(project: Project) -> None:
     assert project.refresh() == 1
     project.stage(
         "create table a as\nselect 1 as one,\n  cast(product as integer) as n from product",
         "create table b as select sum(n) * $tax_rate as n from a",
     )
-    called = project.call("refresh", "--json")
-    assert called.code == 6
-    assert called.error["code"] == "refresh.failed"
-    assert called.error["where"] == f"{PLAN}:3:3, table `plan.a`"
-    assert (called.error["where"] + called.error["what"]).count("plan.a") == 1
-    assert project.edition == 1
-    assert project.call("run", "plan", "--edition", "1").code == 0
+    outcome = project.json("refresh")
+    assert outcome["number"] == 2
+    (told,) = outcome["on_demand"]
+    assert told.startswith(f"`plan.a` cannot be computed ahead ({PLAN}:3:3, table `plan.a`: Conversion")
+    assert told.endswith("stage `a` stays on demand")
+    called = project.call("run", "plan", "--json")
+    assert called.code == 5
+    assert (called.error["code"], called.error["where"]) == ("run.stage_failed", f"{PLAN}:3:3, stage `a`")
+
+
+def test_a_row_that_only_a_table_computed_ahead_would_meet_stops_nothing(project: Project) -> None:
+    project.stage(
+        "create table o as with c as (select product, try_cast(shop as integer) as t, case when shop = 'Harbour' then 1 else cast(shop as integer) end"
+        " as i from sales) select product, count(*) as n from c where product = 'none' and i > $tax_rate group by 1"
+    )
+    assert len(project.json("refresh")["on_demand"]) == 1
+    assert project.json("run", "plan")["outputs"]["o"]["rows"] == 0

@@ -7,9 +7,9 @@ from collections import Counter
 
 import duckdb
 
-from forebay.split.parameters import NOW, bind, used
+from forebay.split.parameters import bind, used
 from forebay.split.split import Split
-from forebay.split.stage import Stage
+from forebay.split.stage import NOW, Stage
 
 CLOCK = "2024-03-01 10:00:00+00"
 Relations = dict[str, dict[str, str]]

@@ -2,7 +2,8 @@ import duckdb
 import pytest
 
 from forebay.errors import ForebayError
-from forebay.split.parameters import CLOCK_CALLS, CLOCK_WORDS, NOW, bind, used
+from forebay.split.parameters import CLOCK_CALLS, CLOCK_WORDS, bind, used
+from forebay.split.stage import NOW
 
 DECLARED = {"Rate": "DECIMAL(3,1)", "from": "DATE", "a": "INTEGER", "b": "INTEGER"}
 

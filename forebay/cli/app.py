@@ -88,7 +88,7 @@ def _interrupt(*_: object) -> None:
 
 
 @app.command
-def init(folder: Path = Path(), /) -> None:
+def init(folder: Path = Path(), /, *, json: Json = False) -> None:
     """Write a small working project.
 
     Parameters
@@ -99,7 +99,7 @@ def init(folder: Path = Path(), /) -> None:
     from forebay.cli import show, template  # noqa: PLC0415
 
     written = template.write(folder)
-    show.wrote(folder, written)
+    show.wrote(folder, written, as_json=json)
 
 
 @app.command

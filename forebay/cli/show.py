@@ -82,8 +82,11 @@ def _grid(rows: Iterable[Sequence[str | Text]], headers: Sequence[str], right: S
 # init, check
 
 
-def wrote(folder: Path, written: Sequence[str]) -> None:
+def wrote(folder: Path, written: Sequence[str], *, as_json: bool) -> None:
     """The files of a new project, and what to type next."""
+    if as_json:
+        _json({"folder": str(folder), "files": list(written)})
+        return
     for path in written:
         out.print(f"wrote {folder / path}")
     where = "" if str(folder) == "." else f"cd {folder} && "
@@ -287,7 +290,8 @@ def run(run: Any, spec: Any, outcome: Any, progress: Any, *, as_json: bool) -> N
         _inputs(outcome)
         for output in outcome.outputs.values():
             out.print(f"result: {_shown(output.parquet)} ({count(output.rows, 'row')})")
-        out.print(f"peak memory {size(outcome.peak_memory)}")
+        if outcome.peak_memory:
+            out.print(f"peak memory {size(outcome.peak_memory)}")
     if run.error:
         out.print(f"[red]{escape(run.error)}[/]")
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -121,17 +122,18 @@ def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[
 
 def bind(project: Project, document: Document, versions: Mapping[str, SourceVersion], kept: Mapping[str, frozenset[str]]) -> Bound:
     """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
-    binder = _Binder(project, document, versions, kept)
-    try:
-        with duckdb.without_pandas():
-            return binder.bound()
-    finally:
-        binder.connection.close()
+    with duckdb.without_pandas(), _scratch() as connection:
+        return _Binder(project, document, versions, kept, connection).bound()
 
 
 class _Binder:
     def __init__(
-        self, project: Project, document: Document, versions: Mapping[str, SourceVersion], kept: Mapping[str, frozenset[str]]
+        self,
+        project: Project,
+        document: Document,
+        versions: Mapping[str, SourceVersion],
+        kept: Mapping[str, frozenset[str]],
+        connection: duckdb.Connection,
     ) -> None:
         self.kept = kept
         self.project = project
@@ -140,7 +142,7 @@ class _Binder:
         """Declared Tier-2 tables that do not bind; what reads them is not blamed for it."""
         self.schemas: Schemas = {name: {c.name: c.type for c in version.columns} for name, version in versions.items()}
         self.full_names: dict[str, str] = {table.name: f"tier2.{table.name}" for table in project.tier2}
-        self.connection = _scratch()
+        self.connection = connection
         self.problems: list[ForebayError] = []
 
     def bound(self) -> Bound:
@@ -337,7 +339,7 @@ class _Binder:
             definitions.append(definition)
         for source, wanted in made.reads.items():
             if wanted is not None:
-                self._empty(source, {column: self.schemas[source][column] for column in wanted})
+                self._empty(source, {column: self.schemas[source][column] for column in self._storable(source, wanted)})
         for stage in made.residual:
             try:
                 if self._bind(stage, calculation.file, parameters.bind(stage.sql, types), types) != stage_types[stage.name]:
@@ -346,12 +348,16 @@ class _Binder:
                 return stage.name
         return definitions
 
+    def _storable(self, source: str, columns: Sequence[str]) -> list[str]:
+        """The columns that can be captured. What a stage reads is found by name and may be too much; binding shows what is missing."""
+        return [column for column in columns if duckdb.stored_type(self.schemas[source][column]) is not None]
+
     def _details(self, splits: Sequence[Split]) -> list[Definition]:
         """What the residuals read of sources that others may overwrite, captured: one table per source, with the columns needed."""
         wanted: dict[str, set[str]] = {}
         for made in splits:
             for source, columns in made.reads.items():
-                wanted.setdefault(source, set()).update(columns if columns is not None else self.schemas[source])
+                wanted.setdefault(source, set()).update(self._storable(source, columns) if columns is not None else self.schemas[source])
         details = []
         for declared in self.project.sources:
             if declared.name not in wanted or declared.immutable:
@@ -432,7 +438,12 @@ def _stored(columns: Mapping[str, str]) -> tuple[StoredColumn, ...] | str:
     return tuple(stored)
 
 
-def _scratch() -> duckdb.Connection:
-    """Binding needs little; a directory of its own all the same, because the default one is shared by the working directory."""
-    folder = Path(tempfile.gettempdir()) / "forebay-bind-unused"
-    return duckdb.connect(memory=2 << 30, temp_directory=folder, temp_disk=1 << 20, threads=2)
+@contextmanager
+def _scratch() -> Iterator[duckdb.Connection]:
+    """A connection for looking at schemas, with a directory of its own like every other."""
+    with tempfile.TemporaryDirectory(prefix="forebay-") as folder:
+        connection = duckdb.connect(memory=2 << 30, temp_directory=Path(folder), temp_disk=1 << 30, threads=2)
+        try:
+            yield connection
+        finally:
+            connection.close()

@@ -14,7 +14,7 @@ from forebay.engines import duckdb
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 from forebay.project.edition import Definition, SourceVersion, StoredColumn, Table
-from forebay.project.identity import same
+from forebay.project.identity import stat_key
 from forebay.project.project import Limits
 from forebay.refresh import bind
 from forebay.refresh.plan import Planned
@@ -234,7 +234,8 @@ def _repeated(connection: duckdb.Connection, key: tuple[str, ...], relation: str
 
 def _unchanged(version: SourceVersion | None) -> None:
     for file in version.files if version else ():
-        if not same(file):
+        # Any write counts, even one that was taken back: the engine may have read what stood there in between.
+        if stat_key(Path(file.path).stat()) != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
             raise ForebayError(
                 "source.changing", "the file was overwritten while it was read", where=file.path,
                 advice="Call `forebay refresh` again when it is complete; nothing was published",

@@ -42,7 +42,8 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
                 advice=f"Put the files there, or change `path` of `{source.name}` in forebay.yaml",
             )  # fmt: skip
         found.update(os.path.normpath(match) for match in matches)
-    return tuple(sorted(found))
+    # A file and a link to it are one.
+    return tuple(sorted({str(Path(path).resolve()): path for path in sorted(found, reverse=True)}.values()))
 
 
 def identify(

@@ -310,4 +310,4 @@ def _advice(text: str) -> str:
         return "Cast to a wider type before the arithmetic, e.g. CAST(x AS BIGINT) or DECIMAL(38,2)"
     if "Conversion" in text:
         return "Use TRY_CAST where the data may not convert"
-    return "Mend the stage or the data; nothing was published"
+    return "Mend the stage or the data"

@@ -1,7 +1,7 @@
 """Whether two relations hold the same rows, as bags, names and types included.
 
-Exact types must be equal. DOUBLE and FLOAT may differ by `TOLERANCE` × the sum of the column's absolute values, because a sum of
-them depends on the order in which its rows came.
+Exact types must be equal. Two DOUBLE or FLOAT values may differ by `TOLERANCE` times the larger, because a sum of them depends on
+the order in which its rows came. A sum in which large values cancel can differ by more; it is then shown as a difference.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from forebay.project.project import Column
 
 TOLERANCE = 1e-9
 _FLOATS = {"DOUBLE", "FLOAT"}
-_FEW = 5_000
+_FEW = 500
 """Rows left over after pairing that are still matched one by one; more than that is a difference, not noise."""
 _SHOWN = 5
 
@@ -62,33 +62,30 @@ def _close(connection: duckdb.Connection, exact: list[str], floats: list[str]) -
     Rows with equal exact columns are paired in the order of their floats. Noise can change that order, so the few whose partner is
     not close are then looked for one by one.
     """
-    inexact = [duckdb.quoted(column) for column in floats]
-    scales = ", ".join(
-        f"{TOLERANCE} * coalesce(sum(abs(CAST({column} AS DOUBLE))) FILTER (isfinite({column})), 0) AS s{n}"
-        for n, column in enumerate(inexact)
+    same = [f"r.{name} IS NOT DISTINCT FROM u.{name}" for name in map(duckdb.quoted, exact)]
+    close = [
+        f"(r.{name} IS NOT DISTINCT FROM u.{name} OR isfinite(r.{name}) AND isfinite(u.{name}) "
+        f"AND abs(r.{name} - u.{name}) <= {TOLERANCE} * greatest(abs(r.{name}), abs(u.{name})))"
+        for name in map(duckdb.quoted, floats)
+    ]
+    place = 'r."row no" = u."row no"'
+    group = ", ".join(map(duckdb.quoted, exact)) or "1"
+    numbered = (
+        f'SELECT *, row_number() OVER (PARTITION BY {group} ORDER BY {", ".join(map(duckdb.quoted, floats))}) AS "row no", rowid FROM'
     )
-    same = " AND ".join(f"r.{duckdb.quoted(column)} IS NOT DISTINCT FROM u.{duckdb.quoted(column)}" for column in exact) or "true"
-    close = " AND ".join(
-        f"(r.{column} IS NOT DISTINCT FROM u.{column} OR abs(CAST(r.{column} AS DOUBLE) - CAST(u.{column} AS DOUBLE)) <= s{n})"
-        for n, column in enumerate(inexact)
-    )
-    connection.execute(f'CREATE OR REPLACE TEMP TABLE "noise allowed" AS SELECT {scales} FROM {_UNSPLIT}')
-    group = ", ".join(duckdb.quoted(column) for column in exact) or "1"
-    numbered = f'SELECT *, row_number() OVER (PARTITION BY {group} ORDER BY {", ".join(inexact)}) AS "row no"'
     connection.execute(
-        f'CREATE OR REPLACE TEMP TABLE "pairs" AS SELECT r.rowid AS r, u.rowid AS u FROM ({numbered}, rowid FROM {_RUN_LEFT}) r '
-        f'JOIN ({numbered}, rowid FROM {_UNSPLIT_LEFT}) u ON {same} AND r."row no" = u."row no", "noise allowed" WHERE {close}'
+        f'CREATE OR REPLACE TEMP TABLE "close pairs" AS SELECT r.rowid AS r, u.rowid AS u FROM ({numbered} {_RUN_LEFT}) r '
+        f"JOIN ({numbered} {_UNSPLIT_LEFT}) u ON {' AND '.join([*same, place])} WHERE {' AND '.join(close)}"
     )
     for left, side in ((_RUN_LEFT, "r"), (_UNSPLIT_LEFT, "u")):
-        connection.execute(f'DELETE FROM {left} WHERE rowid IN (SELECT {side} FROM "pairs")')
+        connection.execute(f'DELETE FROM {left} WHERE rowid IN (SELECT {side} FROM "close pairs")')
     counts = [connection.execute(f"SELECT count(*) FROM {left}").fetchall()[0][0] for left in (_RUN_LEFT, _UNSPLIT_LEFT)]
     if counts == [0, 0]:
         return True
     if counts[0] != counts[1] or counts[0] > _FEW:
         return False
-    matched = f'FROM {_RUN_LEFT} r, {_UNSPLIT_LEFT} u, "noise allowed" WHERE {same} AND {close}'
-    partners = connection.execute(f"SELECT r.rowid, u.rowid {matched} ORDER BY ALL").fetchall()
-    return _all_matched(partners, counts[0])
+    either = f"FROM {_RUN_LEFT} r, {_UNSPLIT_LEFT} u WHERE {' AND '.join([*same, *close])}"
+    return _all_matched(connection.execute(f"SELECT r.rowid, u.rowid {either} ORDER BY ALL").fetchall(), counts[0])
 
 
 def _all_matched(partners: list[tuple[int, int]], rows: int) -> bool:

@@ -147,7 +147,7 @@ def _relation(edition: Edition, name: str, full: str) -> Relation:
     if gone is not None:
         raise ForebayError(
             "source.gone", f"source `{version.source.name}` is declared immutable, but this file is not what edition {edition.number} read",
-            where=gone, advice="Put the file back, or remove `immutable` and call `forebay refresh`",
+            where=gone, advice="Put the file back as it was; `forebay refresh` publishes an edition of the files as they are",
         )  # fmt: skip
     source = version.source
     return Relation(name, tuple(file.path for file in version.files), (), source.format, source.options, source.columns)

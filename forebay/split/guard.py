@@ -23,7 +23,7 @@ TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 """The functions that may stand in FROM."""
 
 _DENIED_NAMES = """
-    getenv getvariable get_block_size in_search_path nextval currval lastval query query_table write_log which_secret
+    version getenv getvariable get_block_size in_search_path nextval currval lastval query query_table write_log which_secret
     txid_current sleep_ms stats error glob sniff_csv seq_scan arrow_scan arrow_scan_dumb pandas_scan python_map_function
     json_execute_serialized_sql json_serialize_sql json_serialize_plan
     json_deserialize_sql enable_logging disable_logging enable_profiling disable_profiling checkpoint

@@ -26,7 +26,9 @@ def resolve(table: exp.Table) -> exp.CTE | None:
         elif isinstance(parent, exp.With):
             siblings = parent.expressions
             position = next(index for index, sibling in enumerate(siblings) if sibling is inside)
-            for cte in reversed(siblings[: position + 1 if parent.recursive else position]):
+            # RECURSIVE stands before all of them, but only a union means itself by its own name.
+            itself = parent.recursive and isinstance(siblings[position].this.unnest(), exp.Union)
+            for cte in reversed(siblings[: position + 1 if itself else position]):
                 if cte.alias.lower() == name:
                     return cte if isinstance(cte, exp.CTE) else None
         inside = parent

@@ -50,12 +50,17 @@ def error(error: ForebayError, *, as_json: bool) -> None:
         sys.stdout.write(json_.dumps({"errors": [one.as_dict() for one in errors]}, indent=2, ensure_ascii=False) + "\n")
         return
     for one in errors:
-        where = f"{escape(one.where)}: " if one.where else ""
-        err.print(f"[bold red]{one.code}[/]  {where}{escape(one.what)}")
+        where = f"{_from_here(one.where)}: " if one.where else ""
+        err.print(f"[bold red]{one.code}[/]  {where}{_from_here(one.what)}")
         if one.advice:
-            err.print(f"  [dim]→[/] {escape(one.advice)}")
+            err.print(f"  [dim]→[/] {_from_here(one.advice)}")
     if len(errors) > 1:
         err.print(f"{len(errors)} problems")
+
+
+def _from_here(text: str) -> str:
+    """A message with its paths as seen from where the user stands, and none of it taken for markup."""
+    return escape(text.replace(f"{Path.cwd()}/", ""))
 
 
 def count(number: int, noun: str) -> str:

@@ -12,14 +12,18 @@ def main() -> None:
     # A caller may have closed either; what nobody reads must not stop the work.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # open for as long as the process lives
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-    if sys.argv[1:2] in (["run"], ["verify"]):
-        from forebay.run import launch  # noqa: PLC0415
+    try:
+        if sys.argv[1:2] in (["run"], ["verify"]):
+            from forebay.run import launch  # noqa: PLC0415
 
-        # The engine loads in a process of its own while this one still reads its command line.
-        launch.warm()
-    from forebay.cli.app import main as run  # noqa: PLC0415
+            # The engine loads in a process of its own while this one still reads its command line.
+            launch.warm()
+        from forebay.cli.app import main as run  # noqa: PLC0415
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        # So early that nothing has begun.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

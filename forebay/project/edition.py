@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from forebay.project.project import Column, Declared, Project, Source
+from forebay.split.reason import Reason
 from forebay.split.stage import Stage
 
 SEMANTICS = 1
@@ -110,17 +111,6 @@ class Table(Declared, frozen=True):
             return sum(Path(file).stat().st_size for file in self.files) == self.bytes
         except OSError:
             return False
-
-
-class Reason(Declared, frozen=True):
-    """Why the split did what it did with one scope of one stage."""
-
-    stage: str
-    scope: str
-    decision: str
-    code: str
-    why: str
-    line: int
 
 
 class Compiled(Declared, frozen=True):

@@ -18,7 +18,7 @@ import msgspec
 from forebay.config import Document, Path_
 from forebay.engines import duckdb
 from forebay.errors import ForebayError, Problems, nearest
-from forebay.project.edition import Compiled, Definition, Edition, File, Reason, SourceVersion, StoredColumn
+from forebay.project.edition import Compiled, Definition, Edition, File, SourceVersion, StoredColumn
 from forebay.project.project import Calculation, Column, Project, Source, Tier2Table
 from forebay.project.values import sample
 from forebay.split import parameters
@@ -401,7 +401,7 @@ class _Binder:
             relations=relations,
             script_reads=tuple(sorted(script_read & self.schemas.keys())),
             outputs=outputs,
-            reasons=tuple(Reason(r.stage, r.scope, r.decision, r.code, r.why, r.line) for r in made.reasons),
+            reasons=made.reasons,
         )
 
     def _bind(self, stage: Stage, file: str, sql: str, types: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -9,11 +9,12 @@ import msgspec
 
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake, open_lake
-from forebay.project.edition import Edition, Reason, SourceVersion
+from forebay.project.edition import Edition, SourceVersion
 from forebay.project.folder import Folder
 from forebay.project.project import Project
 from forebay.refresh.plan import Plan
 from forebay.refresh.refresh import Prospect, current_edition, prospect
+from forebay.split.reason import Reason
 from forebay.state.store import Store
 
 

@@ -16,6 +16,7 @@ from forebay.split.columns import Kind, Resolved, kind_of, resolve_columns
 from forebay.split.hoist import hoist, quoted, with_queries
 from forebay.split.parameters import used
 from forebay.split.reads import columns_read
+from forebay.split.reason import Reason
 from forebay.split.scopes import external, named_tables
 from forebay.split.script import read_script
 from forebay.split.shape import output_names
@@ -25,17 +26,6 @@ from forebay.split.syntax import parse, start_of
 
 Columns = Mapping[str, Mapping[str, str]]
 """Relations, each with its columns and their DuckDB types."""
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why one scope (a stage, WITH query or subquery) is computed ahead ("tier2", "inlined") or on demand ("residual")."""
-
-    stage: str
-    scope: str
-    decision: str
-    code: str
-    why: str
-    line: int
 
 
 class Split(msgspec.Struct, frozen=True):

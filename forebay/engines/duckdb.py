@@ -118,7 +118,8 @@ def files(paths: Sequence[str], form: str, options: Mapping[str, object], read_a
 def _dialect(paths: Sequence[str]) -> dict[str, object]:
     """Declared rather than guessed: one odd line in a file would make the guess another one."""
     delimiter = "\t" if all(path.endswith((".tsv", ".tsv.gz", ".tsv.zst")) for path in paths) else ","
-    return {"header": True, "delim": delimiter, "quote": '"', "escape": '"'}
+    # `skip` too: without it, lines that do not fit the last ones are taken for a preamble and dropped.
+    return {"header": True, "skip": 0, "delim": delimiter, "quote": '"', "escape": '"'}
 
 
 def fault(connection: Connection, path: str, form: str, options: Mapping[str, object], read_as: Mapping[str, str]) -> str | None:

@@ -174,7 +174,10 @@ def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] 
                 break
             told += _leave_on_demand(failures, kept)
         if current is not None and not work.plan.publishes and tables == current.tables:
-            # Files were touched, but hold what they held.
+            # Files were touched, but hold what they held; or slices that were lost have been built again, the same.
+            if not shown:
+                _stage(current, lake)
+                _show(current, lake, store)
             return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told))
         edition = _edition(work, tables, _next_number(lake, current))
         _stage(edition, lake)

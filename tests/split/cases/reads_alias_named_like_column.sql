@@ -1,0 +1,10 @@
+-- sources: t(k INTEGER, v DECIMAL(10,2), f DOUBLE, s VARCHAR); g(k INTEGER, name VARCHAR, day DATE)
+-- inputs: d(k INTEGER, w INTEGER)
+-- parameters: p INTEGER = 2
+create table b as select k, $p as name from g;
+---- residual b
+select k, $p as name from g
+---- reasons
+split.dynamic: b residual, line 1
+---- reads
+g: k, name

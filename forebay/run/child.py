@@ -58,6 +58,8 @@ def _limit_memory(limit: int) -> None:
     `limit` in bytes. The engine is left room for what it holds beside its buffers: it was seen to take up to 1.6 times its limit.
     """
     status = Path("/proc/self/status")
+    if not status.exists():  # Elsewhere than on Linux this limit counts something else, or nothing.
+        return
     taken = next((int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmData")), 0)
     most = taken + limit * 2 + (256 << 20)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))

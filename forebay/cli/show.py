@@ -75,10 +75,13 @@ def seconds(number: float) -> str:
     return f"{number:.1f} s" if number < 120 else f"{int(number // 60)} min {int(number % 60)} s"
 
 
-def _grid(rows: Iterable[Sequence[str | Text]], headers: Sequence[str], right: Sequence[int] = ()) -> Table:
+def _grid(rows: Iterable[Sequence[str | Text]], headers: Sequence[str], right: Sequence[int] = (), *, wrap: int | None = None) -> Table:
+    """Columns without lines. The column `wrap` takes several lines where the terminal is narrow; the others are cut."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for index, header in enumerate(headers):
-        table.add_column(header, justify="right" if index in right else "left", no_wrap=True)
+        table.add_column(
+            header, justify="right" if index in right else "left", no_wrap=index != wrap, min_width=24 if index == wrap and header else None
+        )
     for row in rows:
         table.add_row(*row)
     return table
@@ -130,7 +133,7 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
         return
     since = f"since edition {edition.number}" if edition else ""
     rows = [[f"  {s.source}", f"{s.rows:,}", f"{s.files:,}", size(s.bytes), s.words()] for s in plan.sources]
-    out.print(_grid(rows, ["Sources", "rows", "files", "size", since], right=(1, 2, 3)))
+    out.print(_grid(rows, ["Sources", "rows", "files", "size", since], right=(1, 2, 3), wrap=4))
     out.print()
     kinds = {"declared": "declared", "derived": "split from the calculation", "detail": "captured for runs"}
     lines = []
@@ -145,10 +148,11 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
         if table.exists:
             what.stylize("dim")
         lines.append([f"  {short(table.definition)}", kinds[table.definition.kind], what, why])
-    out.print(_grid(lines, ["Tier 2", "", "to build" if plan.to_build else "", "why"]))
+    out.print(_grid(lines, ["Tier 2", "", "to build" if plan.to_build else "", "why" if plan.to_build else ""], wrap=3))
     out.print()
     if plan.publishes:
-        out.print(f"`forebay refresh` would build {count(len(plan.to_build), 'table')} and publish edition {plan.next_edition}.")
+        why = " (the project's files changed)" if plan.project_changed else ""
+        out.print(f"`forebay refresh` would build {count(len(plan.to_build), 'table')} and publish edition {plan.next_edition}{why}.")
     else:
         out.print(f"Nothing to do: edition {plan.next_edition - 1} is current.")
 

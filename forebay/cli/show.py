@@ -75,13 +75,12 @@ def seconds(number: float) -> str:
     return f"{number:.1f} s" if number < 120 else f"{int(number // 60)} min {int(number % 60)} s"
 
 
-def _grid(rows: Iterable[Sequence[str | Text]], headers: Sequence[str], right: Sequence[int] = (), *, wrap: int | None = None) -> Table:
-    """Columns without lines. The column `wrap` takes several lines where the terminal is narrow; the others are cut."""
+def _grid(rows: Iterable[Sequence[str | Text]], headers: Sequence[str], right: Sequence[int] = (), *, wrap: bool = False) -> Table:
+    """Columns without lines. In a narrow terminal they take several lines if they may `wrap`, else they are cut."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for index, header in enumerate(headers):
-        table.add_column(
-            header, justify="right" if index in right else "left", no_wrap=index != wrap, min_width=24 if index == wrap and header else None
-        )
+        numbers = index in right
+        table.add_column(header, justify="right" if numbers else "left", no_wrap=numbers or not wrap)
     for row in rows:
         table.add_row(*row)
     return table
@@ -133,7 +132,7 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
         return
     since = f"since edition {edition.number}" if edition else ""
     rows = [[f"  {s.source}", f"{s.rows:,}", f"{s.files:,}", size(s.bytes), s.words()] for s in plan.sources]
-    out.print(_grid(rows, ["Sources", "rows", "files", "size", since], right=(1, 2, 3), wrap=4))
+    out.print(_grid(rows, ["Sources", "rows", "files", "size", since], right=(1, 2, 3), wrap=True))
     out.print()
     kinds = {"declared": "declared", "derived": "split from the calculation", "detail": "captured for runs"}
     lines = []
@@ -148,7 +147,7 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
         if table.exists:
             what.stylize("dim")
         lines.append([f"  {short(table.definition)}", kinds[table.definition.kind], what, why])
-    out.print(_grid(lines, ["Tier 2", "", "to build" if plan.to_build else "", "why" if plan.to_build else ""], wrap=3))
+    out.print(_grid(lines, ["Tier 2", "", "to build" if plan.to_build else "", "why" if plan.to_build else ""], wrap=True))
     out.print()
     if plan.publishes:
         why = " (the project's files changed)" if plan.project_changed else ""

@@ -24,6 +24,17 @@ def main() -> None:
     except KeyboardInterrupt:
         # So early that nothing has begun.
         sys.exit(130)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Now rather than at the interpreter's exit, which would make an exit code of its own of a reader that has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

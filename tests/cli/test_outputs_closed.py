@@ -21,17 +21,17 @@ def shell(project: Project, redirections: str, *args: str) -> subprocess.Complet
 
 
 def last(project: Project) -> tuple[str, str | None]:
-    run = project.json("runs")[0]
+    run = project.json("runs", "--limit", "100000")[0]
     return run["status"], run["code"]
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_a_run_does_its_work_with_outputs_closed(published: Project, closed: str) -> None:
-    before = len(published.json("runs"))
+    before = len(published.json("runs", "--limit", "100000"))
     done = shell(published, closed, "run", "plan")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    assert len(published.json("runs")) == before + 1
+    assert len(published.json("runs", "--limit", "100000")) == before + 1
     assert last(published) == ("succeeded", None)
 
 
@@ -52,7 +52,7 @@ def test_an_error_keeps_its_exit_code_with_outputs_closed(published: Project) ->
 
 @pytest.mark.parametrize("args", [("run", "plan"), ("run", "plan", "--json"), ("verify", "plan")])
 def test_a_reader_that_goes_away_after_the_first_line_stops_nothing(published: Project, args: tuple[str, ...]) -> None:
-    before = len(published.json("runs"))
+    before = len(published.json("runs", "--limit", "100000"))
     process = subprocess.Popen(
         [sys.executable, "-m", "forebay", *args, "--project", str(published.folder)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(),
@@ -62,7 +62,7 @@ def test_a_reader_that_goes_away_after_the_first_line_stops_nothing(published: P
     process.stdout.close()
     assert process.wait(60) == 0
     assert first
-    assert len(published.json("runs")) == before + 1
+    assert len(published.json("runs", "--limit", "100000")) == before + 1
     assert last(published) == ("succeeded", None)
 
 

@@ -232,7 +232,12 @@ def test_a_run_stopped_before_it_starts_leaves_no_run(slow: Project) -> None:
         [sys.executable, "-m", "forebay", "run", "plan", "--project", str(slow.folder), "--input", "adjustments=/dev/stdin"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
-    time.sleep(0.4)
+    # Once it has a child, the engine's server, the interpreter has started and what follows is Forebay's to answer for.
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 20
+    while not children.read_text().strip() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode in (130, 4)

@@ -6,7 +6,7 @@ Tier-2 tables to build when sources change, and the residual stages that a run e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 from sqlglot import exp
@@ -36,6 +36,12 @@ class Split(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...]
     reads: dict[str, tuple[str, ...] | None]
     """What the residual still reads of each source that is not a Tier-2 table yet: the columns, or None for all."""
+    grain: dict[str, tuple[str, ...]] = {}
+    """The columns by which a Tier-2 table is grouped, where the rewriting grouped it."""
+    sort: dict[str, tuple[str, ...]] = {}
+    """For Tier-2 tables and sources that the residual reads: the columns that it filters and joins on, best first."""
+    rows: dict[str, int] = {}
+    """Rows of Tier-2 tables, as `statistics` counted them."""
 
 
 def split(
@@ -48,6 +54,7 @@ def split(
     tables: Collection[str] = frozenset(),
     stage_types: Columns | None = None,
     keep: Collection[str] = frozenset(),
+    statistics: Callable[[str], int] | None = None,
 ) -> Split:
     """Split `script` by what changes slowly.
 

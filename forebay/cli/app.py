@@ -122,6 +122,26 @@ def plan(*, project: Folder_ = Path(), json: Json = False) -> None:
 
 
 @app.command
+def explain(calculation: str, /, *, sql: bool = False, diagram: Path | None = None, project: Folder_ = Path(), json: Json = False) -> None:
+    """Show what of a calculation is computed ahead, what each run computes, why, and what would change it.
+
+    Parameters
+    ----------
+    calculation
+        Its name in forebay.yaml.
+    sql
+        Print both halves as SQL: the Tier-2 tables, and what a run executes over them.
+    diagram
+        Draw it into this file, which ends in .svg or .mmd (Mermaid).
+    """
+    from forebay.cli import explain as explaining  # noqa: PLC0415
+    from forebay.refresh import check as checking  # noqa: PLC0415
+
+    file = explaining.diagram_file(diagram)
+    explaining.explained(checking.explain(project, calculation), as_json=json, sql=sql, diagram=file)
+
+
+@app.command
 def refresh(*, project: Folder_ = Path(), json: Json = False) -> None:
     """Bring Tier 2 up to date with the sources and publish the next edition. Does nothing if nothing changed."""
     from forebay.cli import show  # noqa: PLC0415

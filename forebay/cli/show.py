@@ -38,7 +38,7 @@ _WIDEST = 40
 _NUMERIC = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "NUMERIC")
 
 
-def _json(value: Any) -> None:
+def document(value: Any) -> None:
     """One JSON document on stdout."""
     sys.stdout.write(json_.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False) + "\n")
 
@@ -75,7 +75,7 @@ def seconds(number: float) -> str:
     return f"{number:.1f} s" if number < 120 else f"{int(number // 60)} min {int(number % 60)} s"
 
 
-def _grid(rows: Iterable[Sequence[str | Text]], headers: Sequence[str], right: Sequence[int] = (), *, wrap: bool = False) -> Table:
+def grid(rows: Iterable[Sequence[str | Text]], headers: Sequence[str], right: Sequence[int] = (), *, wrap: bool = False) -> Table:
     """Columns without lines. In a narrow terminal they take several lines if they may `wrap`, else they are cut."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for index, header in enumerate(headers):
@@ -92,7 +92,7 @@ def _grid(rows: Iterable[Sequence[str | Text]], headers: Sequence[str], right: S
 def wrote(folder: Path, written: Sequence[str], *, as_json: bool) -> None:
     """The files of a new project, and what to type next."""
     if as_json:
-        _json({"folder": str(folder), "files": list(written)})
+        document({"folder": str(folder), "files": list(written)})
         return
     for path in written:
         out.print(f"wrote {folder / path}")
@@ -104,7 +104,7 @@ def checked(checked: Any, *, as_json: bool) -> None:
     """What a valid project holds."""
     project = checked.project
     if as_json:
-        _json(
+        document(
             {
                 "project": project.name,
                 "sources": {n: {"rows": v.rows, "columns": v.columns} for n, v in checked.sources.items()},
@@ -128,11 +128,11 @@ def checked(checked: Any, *, as_json: bool) -> None:
 def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
     """What a refresh would do, per source and per table."""
     if as_json:
-        _json(plan)
+        document(plan)
         return
     since = f"since edition {edition.number}" if edition else ""
     rows = [[f"  {s.source}", f"{s.rows:,}", f"{s.files:,}", size(s.bytes), s.words()] for s in plan.sources]
-    out.print(_grid(rows, ["Sources", "rows", "files", "size", since], right=(1, 2, 3), wrap=True))
+    out.print(grid(rows, ["Sources", "rows", "files", "size", since], right=(1, 2, 3), wrap=True))
     out.print()
     kinds = {"declared": "declared", "derived": "split from the calculation", "detail": "captured for runs"}
     lines = []
@@ -147,7 +147,7 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
         if table.exists:
             what.stylize("dim")
         lines.append([f"  {short(table.definition)}", kinds[table.definition.kind], what, why])
-    out.print(_grid(lines, ["Tier 2", "", "to build" if plan.to_build else "", "why" if plan.to_build else ""], wrap=True))
+    out.print(grid(lines, ["Tier 2", "", "to build" if plan.to_build else "", "why" if plan.to_build else ""], wrap=True))
     out.print()
     if plan.publishes:
         why = " (the project's files changed)" if plan.project_changed else ""
@@ -170,7 +170,7 @@ def hashing(path: str, size_: int, *, quiet: bool) -> None:
 def refreshed(outcome: Any, *, as_json: bool) -> None:
     """What a refresh did."""
     if as_json:
-        _json(outcome)
+        document(outcome)
         return
     for words in outcome.on_demand:
         err.print(f"[yellow]{escape(words)}[/]")
@@ -186,7 +186,7 @@ def refreshed(outcome: Any, *, as_json: bool) -> None:
 def ran(spec: Any, outcome: Any, took: float, *, as_json: bool) -> None:
     """The outputs' first rows, and where the whole of them is."""
     if as_json:
-        _json({"run": spec.id, "edition": spec.edition, "seconds": round(took, 3), **msgspec.to_builtins(outcome)})
+        document({"run": spec.id, "edition": spec.edition, "seconds": round(took, 3), **msgspec.to_builtins(outcome)})
         return
     _inputs(outcome)
     for name, output in outcome.outputs.items():
@@ -209,7 +209,7 @@ def _preview(output: Any) -> None:
     fit = max(1, sum(1 for n in range(len(widths)) if sum(widths[: n + 1]) <= out.width))
     right = [n for n, c in enumerate(output.columns[:fit]) if any(word in c.type for word in _NUMERIC) and "[" not in c.type]
     rows = [[Text("NULL", style="dim") if value is None else Text(_cut(value)) for value in row[:fit]] for row in output.preview]
-    out.print(_grid(rows, [column.name for column in output.columns[:fit]], right))
+    out.print(grid(rows, [column.name for column in output.columns[:fit]], right))
     if fit < len(texts):
         out.print(f"[dim]and {count(len(texts) - fit, 'more column')}: {', '.join(column.name for column in output.columns[fit:])}[/]")
 
@@ -253,7 +253,7 @@ _STATUS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "runnin
 def runs(found: Sequence[Any], *, as_json: bool) -> None:
     """The latest runs, newest first."""
     if as_json:
-        _json(list(found))
+        document(list(found))
         return
     if not found:
         out.print("no runs yet: `forebay run CALCULATION` starts one")
@@ -269,13 +269,13 @@ def runs(found: Sequence[Any], *, as_json: bool) -> None:
         ]
         for r in found
     ]
-    out.print(_grid(rows, ["run", "calculation", "status", "edition", "started (UTC)", ""], right=(3,)))
+    out.print(grid(rows, ["run", "calculation", "status", "edition", "started (UTC)", ""], right=(3,)))
 
 
 def run(run: Any, spec: Any, outcome: Any, progress: Any, *, as_json: bool) -> None:
     """Everything about one run."""
     if as_json:
-        _json({"run": run, "spec": spec, "outcome": outcome})
+        document({"run": run, "spec": spec, "outcome": outcome})
         return
     out.print(f"run {run.id}  {run.calculation}  [{_STATUS.get(run.status, 'default')}]{run.status}[/]")
     out.print(f"edition {run.edition}, started {run.created_at[:19].replace('T', ' ')} UTC")
@@ -293,7 +293,7 @@ def run(run: Any, spec: Any, outcome: Any, progress: Any, *, as_json: bool) -> N
         for step in steps:
             took = "" if step.state == "waiting" else seconds(step.seconds)
             rows.append([f"  {step.name}", over.get(step.state, step.state), "" if step.rows is None else f"{step.rows:,}", took])
-        out.print(_grid(rows, ["stage", "", "rows", "time"], right=(2, 3)))
+        out.print(grid(rows, ["stage", "", "rows", "time"], right=(2, 3)))
     if outcome is not None:
         _inputs(outcome)
         for output in outcome.outputs.values():
@@ -313,7 +313,7 @@ def verdict(verdict: Any, spec: Any, run_seconds: float, *, as_json: bool) -> in
 
     code = OK if verdict.equal else DIFFERS
     if as_json:
-        _json({"run": spec.id, "run_seconds": round(run_seconds, 3), **msgspec.to_builtins(verdict)})
+        document({"run": spec.id, "run_seconds": round(run_seconds, 3), **msgspec.to_builtins(verdict)})
         return code
     for name, rows in verdict.rows.items():
         wrong = next((d for d in verdict.differences if d.output == name), None)
@@ -321,7 +321,7 @@ def verdict(verdict: Any, spec: Any, run_seconds: float, *, as_json: bool) -> in
         if wrong:
             out.print(f"    {escape(wrong.what)}")
             if wrong.rows:
-                out.print(_grid([[side, *values] for side, values in wrong.rows], ["    ", *wrong.columns]))
+                out.print(grid([[side, *values] for side, values in wrong.rows], ["    ", *wrong.columns]))
     ratio = verdict.unsplit_seconds / run_seconds if run_seconds else 0
     head = "[green]equal[/]" if verdict.equal else "[red]the run and the unsplit script differ[/]"
     out.print(f"{head}: run {spec.id} took {seconds(run_seconds)}, the unsplit script {seconds(verdict.unsplit_seconds)} ({ratio:.1f}×)")

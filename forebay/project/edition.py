@@ -80,6 +80,8 @@ class Definition(Declared, frozen=True):
     key: tuple[str, ...] = ()
     partition_by: str | None = None
     sort_by: tuple[str, ...] = ()
+    grain: tuple[str, ...] = ()
+    """The columns by which the split grouped a derived table, if it did. For people: no part of the fingerprint."""
 
     def fingerprint(self, reads: dict[str, object]) -> str:
         """Name of the slice: a hash of everything its rows depend on. `reads` gives the identity of each of `self.reads`."""

@@ -38,6 +38,8 @@ class Bound(msgspec.Struct, frozen=True):
     definitions: tuple[Definition, ...]
     calculations: dict[str, Compiled]
     input_types: Schemas
+    counted: dict[str, int] = {}
+    """Rows of Tier-2 tables, by full name, that were counted to decide on them."""
 
 
 def resolve(
@@ -166,7 +168,8 @@ class _Binder:
         calculations = {
             calculation.name: self._compiled(calculation, outputs, split_, captured) for calculation, outputs, split_, _ in parts
         }
-        return Bound(tuple(declared + derived + details), calculations, input_types)
+        counted = {f"{calculation.name}.{name.lower()}": rows for calculation, _, made, _ in parts for name, rows in made.rows.items()}
+        return Bound(tuple(declared + derived + details), calculations, input_types, counted)
 
     def _empty(self, name: str, columns: Mapping[str, str]) -> None:
         # A view, as it is in a run, where there is no `rowid`.
@@ -333,7 +336,7 @@ class _Binder:
             definition = Definition(
                 name=f"{calculation.name}.{name}", relation=name, kind="derived", sql=sql,
                 reads=tuple(sorted(full.get(read, read) for read in tables_read(sql))), columns=stored,
-                canonical=canonical(sql), file=calculation.file, line=stage.line, stage=owner,
+                canonical=canonical(sql), file=calculation.file, line=stage.line, stage=owner, grain=made.grain.get(written, ()),
             )  # fmt: skip
             full[name] = definition.name
             definitions.append(definition)

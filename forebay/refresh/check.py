@@ -1,19 +1,23 @@
-"""Looking without touching: whether the project is right, and what a refresh would do."""
+"""Looking without touching: whether the project is right, what a refresh would do, and what the split made of a calculation."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from forebay.errors import ForebayError
+from forebay.errors import ForebayError, nearest
 from forebay.lake.root import Lake, open_lake
-from forebay.project.edition import Edition, SourceVersion
+from forebay.project.edition import Compiled, Edition, SourceVersion
 from forebay.project.folder import Folder
 from forebay.project.project import Project
-from forebay.refresh.plan import Plan
-from forebay.refresh.refresh import Prospect, current_edition, prospect
+from forebay.refresh.explain import Built, Explanation, alike
+from forebay.refresh.explain import explain as explained
+from forebay.refresh.plan import Plan, Planned
+from forebay.refresh.refresh import Prospect, current_edition, prospect, unchanged
 from forebay.split.reason import Reason
 from forebay.state.store import Store
 
@@ -41,7 +45,62 @@ def plan(path: Path) -> tuple[Plan, Edition | None]:
     return work.plan, current
 
 
+def explain(path: Path, calculation: str) -> Explanation:
+    """What the split makes of a calculation of the project as it is now. Raises ForebayError if there is none of that name.
+
+    If nothing has changed since the current edition was published, that edition tells it, with what a refresh found out; otherwise
+    the project is bound as in `check`.
+    """
+    with _looking(path) as (folder, lake, store, current):
+        if current is not None and unchanged(folder, store, current):
+            compiled = _named(current.calculations, calculation)
+            built = [Built(table.definition, table.rows, "published") for table in current.tables.values()]
+            return explained(current.project, compiled, built, current.sources, current.number)
+        work = prospect(folder, lake, store, current, lambda path, size: None)
+    compiled = _named(work.bound.calculations, calculation)
+    built = [_built(planned, work, current) for planned in work.plan.tables]
+    found = explained(work.project, compiled, built, work.versions, current.number if current else None)
+    if current is None:
+        return found
+    return msgspec.structs.replace(found, differs=_differs(work, current, compiled, found))
+
+
+def _named(calculations: dict[str, Compiled], name: str) -> Compiled:
+    if name not in calculations:
+        raise ForebayError("calculation.unknown", f"there is no calculation `{name}`", advice=nearest(name, calculations))
+    return calculations[name]
+
+
+def _built(planned: Planned, work: Prospect, current: Edition | None) -> Built:
+    """A planned table, with its rows if the current edition has the same or if they were counted."""
+    definition = planned.definition
+    table = current.tables.get(definition.name) if current else None
+    if table is not None and table.fingerprint == planned.fingerprint:
+        return Built(definition, table.rows, "published")
+    rows = work.bound.counted.get(definition.name)
+    return Built(definition, rows, "built" if planned.exists else "counted" if rows is not None else "to build")
+
+
+def _differs(work: Prospect, current: Edition, compiled: Compiled, found: Explanation) -> tuple[str, ...]:
+    """What has changed since the current edition, if that runs this calculation otherwise or over other rows."""
+    read = {source.source for source in found.sources}
+    sources = [f"{s.source}: {s.words()}" for s in work.plan.sources if s.source in read and s.changed]
+    same_tables = all(table.state == "published" for table in found.tables)
+    if not sources and same_tables and alike(compiled, current.calculations.get(compiled.name)):
+        return ()
+    before, now = current.project.files, work.project.files
+    files = [f"{file} changed" for file in sorted(before | now) if before.get(file) != now.get(file)]
+    return tuple(files + sources) or ("tables are to be built again",)
+
+
 def _prospect(path: Path) -> tuple[Prospect, Edition | None]:
+    with _looking(path) as (folder, lake, store, current):
+        return prospect(folder, lake, store, current, lambda path, size: None), current
+
+
+@contextmanager
+def _looking(path: Path) -> Iterator[tuple[Folder, Lake, Store, Edition | None]]:
+    """The project folder, its lake and state, and the current edition."""
     folder = Folder(path)
     with tempfile.TemporaryDirectory(prefix="forebay-") as scratch:
         try:
@@ -53,4 +112,4 @@ def _prospect(path: Path) -> tuple[Prospect, Edition | None]:
             lake = Lake(Path(scratch))
         store = Store(lake.state)
         current, _ = current_edition(store)
-        return prospect(folder, lake, store, current, lambda path, size: None), current
+        yield folder, lake, store, current

@@ -17,7 +17,7 @@ from forebay.split.parameters import used
 from forebay.split.scopes import external, named_tables, resolve
 from forebay.split.shape import around, directly_inside, is_inside, is_trivial, names_a_column, output_columns, output_names
 from forebay.split.stability import find_unstable
-from forebay.split.syntax import Place, parse, query_groups, start_of, tokenize, trimmed
+from forebay.split.syntax import Place, parse, query_groups, quoted, start_of, tokenize, trimmed
 
 
 class Verdict(NamedTuple):
@@ -213,11 +213,3 @@ def with_queries(items: list[str], sql: str, *, recursive: bool = False) -> str:
     own = tokenize(sql, Place("sql"))[0].token_type is TokenType.WITH
     body = f"SELECT * FROM (\n{sql}\n)" if own else sql
     return f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(items)}\n{body}"
-
-
-def quoted(name: str) -> str:
-    """`name` as SQL, quoted unless plain."""
-    plain = name.isascii() and name.isidentifier()
-    if plain and [token.token_type for token in tokenize(name, Place("name"))] == [TokenType.VAR]:
-        return name
-    return '"' + name.replace('"', '""') + '"'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlglot import TokenType
+
 from forebay.split.scopes import external
 from forebay.split.syntax import Place, parse, tokenize
 
@@ -17,3 +19,10 @@ def canonical(sql: str) -> str:
     From its tokens, not from a printed tree: printing makes one of functions that differ (`~` and `regexp_matches`).
     """
     return " ".join(sql[token.start : token.end + 1] for token in tokenize(sql, Place("sql")))
+
+
+def folded(sql: str) -> str:
+    """`canonical`, with all that is no string in lower case."""
+    tokens = tokenize(sql, Place("sql"))
+    texts = ((token.token_type, sql[token.start : token.end + 1]) for token in tokens)
+    return " ".join(text if type_ is TokenType.STRING else text.lower() for type_, text in texts)

@@ -11,9 +11,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import msgspec
 from sqlglot import exp
 
+from forebay.split.blocks import Refused
+from forebay.split.choice import Choice
+from forebay.split.frames import Known, Names
+from forebay.split.rewrite import Part, rewrite, scope_of
+from forebay.split.shape import around, is_inside
+from forebay.split.spans import Template, Unplaced, render
+from forebay.split.types import type_of
 from forebay.errors import ForebayError, Problems
 from forebay.split.columns import Kind, Resolved, kind_of, resolve_columns
-from forebay.split.hoist import hoist, quoted, with_queries
+from forebay.split.hoist import hoist, with_queries
 from forebay.split.parameters import used
 from forebay.split.reads import columns_read
 from forebay.split.reason import Reason
@@ -22,7 +29,7 @@ from forebay.split.script import read_script
 from forebay.split.shape import output_names
 from forebay.split.stability import find_unstable
 from forebay.split.stage import NOW, Stage
-from forebay.split.syntax import parse, start_of
+from forebay.split.syntax import Place, parse, quoted, start_of, tokenize
 
 Columns = Mapping[str, Mapping[str, str]]
 """Relations, each with its columns and their DuckDB types."""
@@ -63,7 +70,7 @@ def split(
     are: the caller names those whose halves the engine does not bind, or binds to other column names or types than the whole.
     """
     stages = read_script(script, "script") if isinstance(script, str) else tuple(script)
-    work = _Calculation(stages, sources, inputs, stage_types or {}, keep)
+    work = _Calculation(stages, sources, inputs, parameters, stage_types or {}, keep, Choice(statistics))
     for stage in stages:
         used_but_unknown = {use.lower() for use in used(stage.sql)} - {NOW, *(name.lower() for name in parameters)}
         if used_but_unknown:
@@ -76,10 +83,20 @@ def split(
 class _Calculation:
     """The stages while they are sorted into static and dynamic. Names are compared in lower case."""
 
-    def __init__(self, stages: tuple[Stage, ...], sources: Columns, inputs: Columns, stage_types: Columns, keep: Collection[str]) -> None:
-        self.stages, self.sources = stages, sources
+    def __init__(
+        self,
+        stages: tuple[Stage, ...],
+        sources: Columns,
+        inputs: Columns,
+        parameters: Mapping[str, str],
+        stage_types: Columns,
+        keep: Collection[str],
+        choice: Choice,
+    ) -> None:
+        self.stages, self.sources, self.choice = stages, sources, choice
         self.stage_types = {name.lower(): types for name, types in stage_types.items()}
         self.kept = {name.lower() for name in keep}
+        self.by_name = {stage.name.lower(): stage for stage in stages}
         self.trees = {stage.name.lower(): parse(stage.sql) for stage in stages}
         self.reads = {name: external(tree) for name, tree in self.trees.items()}
         self.schema: dict[str, Mapping[str, Kind]] = {
@@ -87,8 +104,15 @@ class _Calculation:
         }
         self.dynamic = {name.lower() for name in inputs}
         self.static: dict[str, Stage] = {}
+        self.obstacles: dict[str, tuple[str, str, int]] = {}
         self.residual: dict[str, Stage] = {}
-        self.hoisted: dict[str, dict[str, str]] = {}
+        self.made: dict[str, dict[str, Part | str]] = {}
+        """What each stage has computed ahead, by table: a part of a query, or a static query as it stands."""
+        known = {name.lower(): _known(columns, dynamic=name in inputs) for name, columns in [*sources.items(), *inputs.items()]}
+        known |= {f"${name.lower()}": Known({"": ("", type_of(type_), frozenset())}, True) for name, type_ in parameters.items()}
+        self.names = Names(known)
+        self.known = known
+        self.placed = {stage.name.lower(): self.names.read(stage.name.lower(), stage.sql) for stage in stages}
         self.reasons: list[Reason] = []
         self.taken = {*self.schema, *self.trees} | {
             name.lower()
@@ -96,6 +120,9 @@ class _Calculation:
             for part in tree.find_all(exp.CTE, exp.Table, exp.Subquery)
             for name in (part.alias_or_name,)
         }
+        words = {token.text.lower() for stage in stages for token in tokenize(stage.sql, Place(stage.name))}
+        self.words = frozenset(words | {name.lower() for columns in [*sources.values(), *inputs.values()] for name in columns})
+        self.marks = 0
         self.check_names()
 
     def check_names(self) -> None:
@@ -120,24 +147,56 @@ class _Calculation:
 
     def halves(self, outputs: Collection[str] | None, tables: Collection[str]) -> Split:
         """The split, all stages being placed; `tables` are the sources that are Tier-2 tables already."""
-        everywhere = frozenset().union(*self.reads.values())
+        everywhere = frozenset[str]().union(*self.reads.values())
         wanted = {name.lower() for name in outputs} if outputs is not None else set(self.trees) - everywhere
-        on_demand = frozenset().union(*(external(parse(stage.sql)) for stage in self.residual.values()))
+        on_demand: set[str] = set()
+        inexact = self.inexact()
+        # Backwards, because a stage that its readers have taken in is not needed any more.
+        for stage in reversed(self.stages):
+            name = stage.name.lower()
+            if name in self.static:
+                continue
+            if name in wanted | on_demand:
+                self.divide(stage, inexact)
+                on_demand |= external(parse(self.residual[name].sql))
+            else:
+                self.say(stage, stage.name, "inlined", ("split.dynamic", "is computed by the stages that read it", 0))
         ahead = {name for name in self.static if name in wanted | on_demand}
         tier2: dict[str, str] = {}
+        parts: dict[str, Part] = {}
         for stage in self.stages:
             name = stage.name.lower()
-            own = {stage.name: stage.sql} if name in ahead else self.hoisted.get(name, {})
-            tier2 |= {table: self.complete(sql, ahead) for table, sql in own.items()}
+            own: dict[str, Part | str] = {stage.name: stage.sql} if name in ahead else self.made.get(name, {})
+            for table, made in own.items():
+                sql = made.sql if isinstance(made, Part) else made
+                tier2[table] = self.complete(sql, ahead)
+                if isinstance(made, Part):
+                    parts[table] = made
             if name in self.static:
                 decision = "tier2" if name in ahead else "inlined"
                 why = "reads only what changes slowly" if name in ahead else "is read only by what is computed ahead"
-                self.say(stage, stage.name, decision, ("split.static", why, 0))
-        residual = tuple(self.residual.values())
+                self.say(stage, stage.name, decision, ("split.static", why, 0), table=stage.name if name in ahead else "")
+        residual = tuple(self.residual[stage.name.lower()] for stage in self.stages if stage.name.lower() in self.residual)
         raw = {name: tuple(columns) for name, columns in self.sources.items() if name.lower() not in tables}
         order = {stage.name: index for index, stage in enumerate(self.stages)}
-        reasons = tuple(sorted(self.reasons, key=lambda reason: (order[reason.stage], reason.line)))
-        return Split(tier2, residual, reasons, columns_read(residual, raw))
+        return Split(
+            tier2,
+            residual,
+            tuple(sorted(self.reasons, key=lambda reason: (order[reason.stage], reason.line))),
+            columns_read(residual, raw),
+            {table: part.grain for table, part in parts.items() if part.grain is not None},
+            {table: part.sort for table, part in parts.items() if part.sort},
+            {table: rows for table in parts if (rows := self.choice.rows.get(table, -1)) >= 0},
+        )
+
+    def inexact(self) -> dict[tuple[str, int], str]:
+        """The SELECTs whose rounding errors would decide something, by origin, and what."""
+        found: dict[tuple[str, int], str] = {}
+        for stage in self.stages:
+            for origins, node in self.names.sensitive(self.placed[stage.name.lower()]):
+                for origin in origins:
+                    found.setdefault(origin, _deciding(node))
+        return found
 
     def place(self, stage: Stage) -> None:
         """Sort one stage, all before it being sorted."""
@@ -147,19 +206,89 @@ class _Calculation:
         found = dict(resolved.columns) if resolved else {}
         self.schema[name] = _kinds(self.stage_types[name]) if name in self.stage_types else found
         obstacle = self.obstacle(stage, tree, resolved)
+        outputs = self.names.outputs(self.placed[name]) or {}
+        if name in self.stage_types:
+            known = _known(self.stage_types[name], dynamic=True).columns
+            outputs = {key: (*column[:2], outputs[key][2] if key in outputs else frozenset()) for key, column in known.items()}
+        self.known[name] = Known(outputs, obstacle is not None, name)
         if obstacle is None:
             self.static[name] = stage
-            return
-        self.say(stage, stage.name, "residual", obstacle)
-        self.dynamic.add(name)
+        else:
+            self.obstacles[name] = obstacle
+            self.dynamic.add(name)
+
+    def divide(self, stage: Stage, inexact: Mapping[tuple[str, int], str]) -> None:
+        """Take what is static out of one dynamic stage."""
+        name = stage.name.lower()
+        self.say(stage, stage.name, "residual", self.obstacles[name])
         if name in self.kept:
             self.residual[name] = stage
             return
-        done = hoist(stage.name, stage.sql, frozenset(self.dynamic), self.schema, self.unused)
-        self.hoisted[name] = done.tables
+        own = self.made[name] = {}
+        text = self.rewritten(stage, own, inexact)
+        done = hoist(stage.name, text, frozenset(self.dynamic), self.schema, self.unused)
+        own |= done.tables
         self.residual[name] = Stage(stage.name, done.sql, stage.line, stage.column)
         for scope, code, why, offset, table in done.verdicts:
-            self.say(stage, table or scope, "tier2" if table else "residual", (code, why, offset))
+            if not any(reason.stage == stage.name and reason.scope == scope and reason.code != "split.static" for reason in self.reasons):
+                self.say(stage, table or scope, "tier2" if table else "residual", (code, why, offset), table=table)
+
+    def rewritten(self, stage: Stage, own: dict[str, Part | str], inexact: Mapping[tuple[str, int], str]) -> str:
+        """The text of `stage` with the static parts of its SELECTs read from tables, which are added to `own`."""
+        tree = self.placed[stage.name.lower()]
+        replaced: dict[int, Template] = {}
+        named: dict[str, str] = {}
+        consumed: set[int] = set()
+        types = self.stage_types.get(stage.name.lower())
+        pending = [select for select in _selects(tree) if self.names.is_dynamic(select)]
+        done: set[int] = set()
+        while pending:
+            select = pending.pop(0)
+            if id(select) in done or not _is_alive(select, tree, consumed):
+                continue
+            done.add(id(select))
+            try:
+                found = rewrite(self.names, select, self.by_name, self.mark, self.words, tuple(types) if types else None, inexact)
+                self.choice.check(found.parts, lambda sql: self.complete(sql, ()))
+            except (Refused, Unplaced) as refused:
+                self.refuse(stage, select, refused)
+                continue
+            replaced |= found.replaced
+            consumed |= {id(node) for node in found.consumed}
+            done |= {id(body) for body in found.taken_in}
+            pending += [select for body in found.taken_in for select in _selects(body) if self.names.is_dynamic(select)]
+            for part in found.parts:
+                table = next((name for name, made in own.items() if isinstance(made, Part) and made.sql == part.sql), "")
+                if not table:
+                    table = self.unused(f"{stage.name}__{part.label}")
+                    own[table] = part
+                    self.choice.rows[table] = self.choice.counted.get(part.count, -1)
+                else:
+                    pass  # the same table, read twice
+                named[part.mark] = quoted(table)
+                decision = "aggregated" if found.aggregated else "detail"
+                why = _why(part)
+                offset = start_of(select) or 0
+                verdict = (f"split.{decision}", why, offset)
+                self.say(stage, found.scope or stage.name, decision, verdict, table=table, rules=found.rules)
+        if not named:
+            return stage.sql
+        text = render(tree, replaced)
+        for mark, table in named.items():
+            text = text.replace(mark, table)
+        return text
+
+    def refuse(self, stage: Stage, select: exp.Expr, refused: Exception) -> None:
+        if isinstance(refused, Refused):
+            offset = start_of(refused.node if refused.node is not None else select) or 0
+            self.say(stage, scope_of(select) or stage.name, "residual", (refused.code, refused.why, offset), advice=refused.advice)
+        else:
+            verdict = ("split.unrepresentable", f"the text of `{refused}` cannot be told", start_of(select) or 0)
+            self.say(stage, scope_of(select) or stage.name, "residual", verdict)
+
+    def mark(self) -> str:
+        self.marks += 1
+        return f"\ue000{self.marks}\ue001"
 
     def obstacle(self, stage: Stage, tree: exp.Expr, resolved: Resolved | None) -> tuple[str, str, int] | None:
         """Why `stage` cannot be a Tier-2 table as a whole: code, reason, and the offset of what it is about."""
@@ -199,11 +328,71 @@ class _Calculation:
         self.taken.add(free.lower())
         return free
 
-    def say(self, stage: Stage, scope: str, decision: str, verdict: tuple[str, str, int]) -> None:
+    def say(
+        self,
+        stage: Stage,
+        scope: str,
+        decision: str,
+        verdict: tuple[str, str, int],
+        *,
+        table: str = "",
+        rules: tuple[str, ...] = (),
+        advice: str = "",
+    ) -> None:
         code, why, offset = verdict
         line = stage.line + stage.sql.count("\n", 0, offset)
-        self.reasons.append(Reason(stage.name, scope, decision, code, why, line))
+        self.reasons.append(Reason(stage.name, scope, decision, code, why, line, table, rules, advice))
 
 
 def _kinds(columns: Mapping[str, str]) -> dict[str, Kind]:
     return {name.lower(): kind_of(type_) for name, type_ in columns.items()}
+
+
+def _known(columns: Mapping[str, str], *, dynamic: bool) -> Known:
+    return Known({name.lower(): (name, type_of(type_), frozenset()) for name, type_ in columns.items()}, dynamic)
+
+
+def _selects(tree: exp.Expr) -> list[exp.Select]:
+    """The SELECTs of `tree`, each before those inside it; WITH queries after what may read them, last to first."""
+    found: list[exp.Select] = []
+
+    def visit(node: exp.Expr) -> None:
+        with_ = node.args.get("with_")
+        if isinstance(node, exp.Select):
+            found.append(node)
+        for part in node.iter_expressions():
+            if part is not with_:
+                visit(part)
+        if isinstance(with_, exp.With):
+            for cte in reversed(with_.expressions):
+                visit(cte.this)
+
+    visit(tree)
+    return found
+
+
+def _is_alive(select: exp.Expr, tree: exp.Expr, consumed: Collection[int]) -> bool:
+    """Whether anything still reads `select`, `consumed` being the nodes that nothing does."""
+    for node in around(select):
+        if id(node) in consumed:
+            return False
+        if isinstance(node, exp.CTE):
+            reads = [table for table, cte in named_tables(select.root()) if cte is node and not is_inside(table, node)]
+            return any(_is_alive(table, tree, consumed) for table in reads)
+    return True
+
+
+def _deciding(node: exp.Expr) -> str:
+    if isinstance(node, exp.Select):
+        return "is grouped by, or orders rows of which some are taken"
+    if isinstance(node, exp.Window):
+        return "orders or parts a window"
+    if isinstance(node, exp.SetOperation):
+        return "is compared with other rows"
+    return f"goes through `{node.key}`, which makes other values of its last digits"
+
+
+def _why(part: Part) -> str:
+    if part.grain is None:
+        return "its static relations are joined, filtered and cut down ahead"
+    return f"its static part is grouped by {', '.join(part.grain)}" if part.grain else "its static part is one row"

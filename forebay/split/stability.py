@@ -6,12 +6,12 @@ one of several right answers while the unsplit query gives another, and neither 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlglot import exp
 
-from forebay.split.columns import Kind, Resolved, kind_in
+from forebay.split.columns import Resolved, kind_in
 from forebay.split.syntax import start_of
 
 
@@ -64,11 +64,22 @@ def find_unstable(text: str, tree: exp.Expr, resolved: Resolved | None) -> Unsta
     looked_at = resolved.tree if resolved else tree
     references = resolved.references if resolved else {}
     for node in looked_at.walk():
-        found = _order_of_rows(node) or _call(text, node, references)
+        found = _order_of_rows(node) or _call(_written(text, node), node, lambda part: bool(kind_in(part, references)))
         if found:
             code, why = found
             return Unstable(code, why, start_of(node) or 0)
     return None
+
+
+def is_unstable(query: exp.Expr, is_exact: Callable[[exp.Expr], bool]) -> bool:
+    """Whether the answer of `query`, whose nodes know their text, may differ from run to run."""
+    return any(_order_of_rows(node) or _call(written_name(node), node, is_exact) for node in query.walk())
+
+
+def depends_on_order(node: exp.Expr) -> str:
+    """What in `node` itself makes the answer depend on the order of rows, or "" if nothing does."""
+    found = _order_of_rows(node) or _call(written_name(node), node, lambda part: True)
+    return found[1] if found and found[0] != "split.unstable" else ""
 
 
 def _order_of_rows(node: exp.Expr) -> tuple[str, str] | None:
@@ -91,11 +102,10 @@ def _order_of_rows(node: exp.Expr) -> tuple[str, str] | None:
     return (code, why) if why else None
 
 
-def _call(text: str, node: exp.Expr, references: Mapping[int, Kind]) -> tuple[str, str] | None:
-    """What is wrong with `node` as a call of a function."""
+def _call(name: str, node: exp.Expr, is_exact: Callable[[exp.Expr], bool]) -> tuple[str, str] | None:
+    """What is wrong with `node` as a call of the function `name`."""
     if not isinstance(node, exp.Func):
         return None
-    name = _written(text, node)
     code, why = "split.order_dependent", ""
     if name in VOLATILE:
         code, why = "split.not_deterministic", "is not a function of the data"
@@ -105,15 +115,22 @@ def _call(text: str, node: exp.Expr, references: Mapping[int, Kind]) -> tuple[st
         why = "" if _ordered(node) else "without ORDER BY depends on the order of rows"
     elif name in _EXACT_IF_ARGUMENT:
         argument = next(iter(node.expressions), None) if isinstance(node, exp.Anonymous) else node.this
-        exact = kind_in(argument, references) if isinstance(argument, exp.Expr) else ""
+        exact = isinstance(argument, exp.Expr) and is_exact(argument)
         code, why = "split.unstable", "" if exact else "adds values that are not known to be exact; cast them to DECIMAL"
     elif name not in _ALWAYS_STABLE and (isinstance(node, exp.AggFunc) or name in _INEXACT):
         code, why = "split.unstable", "computes in DOUBLE, and its last digits depend on the order of rows"
     return (code, f"`{name}` {why}") if why else None
 
 
-def _written(text: str, function: exp.Func) -> str:
+def written_name(node: exp.Expr) -> str:
+    """A function's name as the author wrote it, in lower case; the node knows its text."""
+    return _written(str(node.meta.get("text", "")), node) if isinstance(node, exp.Func) else ""
+
+
+def _written(text: str, function: exp.Expr) -> str:
     """The function's name as the author wrote it, in lower case, where the parser kept its place."""
+    if not isinstance(function, exp.Func):
+        return ""
     start, end = function.meta.get("start"), function.meta.get("end")
     if isinstance(start, int) and isinstance(end, int):
         return text[start : end + 1].strip('"').lower()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import sqlglot
-from sqlglot import Token, TokenType, exp
+from sqlglot import Parser, Token, TokenType, exp
 from sqlglot.errors import ParseError, TokenError
 
 from forebay.errors import ForebayError
@@ -57,10 +57,10 @@ def tokenize(text: str, place: Place) -> list[Token]:
     return tokens
 
 
-def parse_tokens(tokens: Sequence[Token], text: str, place: Place) -> exp.Expr:
+def parse_tokens(tokens: Sequence[Token], text: str, place: Place, parser: Parser | None = None) -> exp.Expr:
     """The tree of one statement given by its tokens; `sql.syntax` names the token that does not fit."""
     try:
-        trees = DUCKDB.parser().parse(list(tokens), text)
+        trees = (parser or DUCKDB.parser()).parse(list(tokens), text)
     except ParseError as error:
         detail = error.errors[0] if error.errors else {}
         token = next((t for t in tokens if (t.line, t.col) == (detail.get("line"), detail.get("col"))), tokens[-1])
@@ -112,3 +112,11 @@ def start_of(node: exp.Expr) -> int | None:
     """The offset of the first name in `node`, where the parser kept one."""
     starts = [start for part in node.walk() if isinstance(start := part.meta.get("start"), int)]
     return min(starts, default=None)
+
+
+def quoted(name: str) -> str:
+    """`name` as SQL, quoted unless plain."""
+    plain = name.isascii() and name.isidentifier()
+    if plain and [token.token_type for token in tokenize(name, Place("name"))] == [TokenType.VAR]:
+        return name
+    return '"' + name.replace('"', '""') + '"'

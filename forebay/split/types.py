@@ -1,0 +1,258 @@
+"""What type an expression has, as far as the split needs to know: its family, and a decimal's scale.
+
+The rules are DuckDB's (DECIMAL / INTEGER is a DOUBLE, SUM of integers a HUGEINT). What is not listed here is unknown, and of
+what is unknown nothing is assumed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sqlglot import exp
+
+
+
+class Type(NamedTuple):
+    """A family: "integer", "decimal", "double", "boolean", "text", "date", "time", "other" (known, but no key), or "" (unknown)."""
+
+    family: str
+    scale: int = 0
+
+    @property
+    def is_exact(self) -> bool:
+        return self.family in ("integer", "decimal", "boolean")
+
+    @property
+    def is_number(self) -> bool:
+        return self.family in ("integer", "decimal", "double")
+
+    @property
+    def is_key(self) -> bool:
+        """Whether equal values are the same value, so that one row can stand for all that have it."""
+        return self.family in ("integer", "decimal", "boolean", "text", "date", "time")
+
+
+UNKNOWN = Type("")
+INTEGER, DOUBLE, BOOLEAN, TEXT, DATE, TIME, OTHER = map(Type, ("integer", "double", "boolean", "text", "date", "time", "other"))
+
+_FAMILIES = {
+    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"), INTEGER),
+    **dict.fromkeys(("INT1", "INT2", "INT4", "INT8", "INT", "INT16", "INT32", "INT64", "INT128", "SHORT", "LONG", "SIGNED"), INTEGER),
+    **dict.fromkeys(("DOUBLE", "FLOAT", "REAL", "FLOAT4", "FLOAT8", "DOUBLE PRECISION"), DOUBLE),
+    **dict.fromkeys(("BOOLEAN", "BOOL", "LOGICAL"), BOOLEAN),
+    **dict.fromkeys(("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"), TEXT),
+    "DATE": DATE,
+    **dict.fromkeys(("TIMESTAMP", "DATETIME", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS"), TIME),
+}
+_DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)(?:\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?")
+
+
+def type_of(written: str) -> Type:
+    """The type that a DuckDB type's name means, e.g. Type("decimal", 2) for "DECIMAL(12,2)"."""
+    name = " ".join(written.upper().split())
+    decimal = _DECIMAL.fullmatch(name)
+    if decimal:
+        return Type("decimal", int(decimal[2] or 0) if decimal[1] else 3)
+    if name.endswith(")"):
+        name = name[: name.index("(")].rstrip()
+    return _FAMILIES.get(name, OTHER if name else UNKNOWN)
+
+
+_TO_BOOLEAN = (
+    *(exp.Predicate, exp.Not, exp.And, exp.Or, exp.Between, exp.In, exp.Is, exp.Exists, exp.Like, exp.ILike, exp.RegexpLike),
+    *(exp.StartsWith, exp.EndsWith, exp.Contains, exp.Boolean, exp.RegexpILike, exp.SimilarTo, exp.Glob),
+)
+_TO_INTEGER = (
+    *(exp.Year, exp.Month, exp.Day, exp.Quarter, exp.Week, exp.DayOfWeek, exp.DayOfMonth, exp.DayOfYear, exp.DayOfWeekIso),
+    *(exp.Length, exp.StrPosition, exp.DateDiff, exp.Hour, exp.Minute, exp.WeekOfYear, exp.Sign, exp.Unicode, exp.Levenshtein),
+    *(exp.Count, exp.CountIf, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.Second),
+)
+_TO_TEXT = (
+    *(exp.Substring, exp.Upper, exp.Lower, exp.Trim, exp.Concat, exp.DPipe, exp.Replace, exp.Left, exp.Right, exp.TimeToStr),
+    *(exp.Reverse, exp.Repeat, exp.RegexpExtract, exp.RegexpReplace, exp.SplitPart, exp.Dayname, exp.Monthname, exp.Pad, exp.ConcatWs),
+    exp.Initcap,
+)
+_TO_TIME = (exp.TimestampTrunc, exp.DateTrunc, exp.LastDay, exp.DateBin, exp.TsOrDsToDate, exp.StrToTime)
+_TO_DOUBLE = (exp.Div, exp.Sqrt, exp.Ln, exp.Log, exp.Exp, exp.Pow, exp.Avg, exp.Stddev, exp.Variance, exp.StddevPop, exp.VariancePop)
+_PARTS = frozenset({"year", "month", "day", "quarter", "week", "dow", "isodow", "doy", "hour", "minute", "dayofweek", "dayofyear"})
+
+
+def infer(node: exp.Expr | None, column: Callable[[exp.Column], Type], query: Callable[[exp.Expr], Type]) -> Type:
+    """The type of `node`, given those of columns and of scalar subqueries."""
+
+    def of(part: exp.Expr | None) -> Type:
+        return infer(part, column, query)
+
+    match node:
+        case exp.Column():
+            return column(node)
+        case exp.Literal():
+            return _literal(node)
+        case exp.Cast():
+            to = node.args.get("to")
+            return type_of(to.sql("duckdb")) if isinstance(to, exp.DataType) and not to.args.get("nested") else OTHER
+        case exp.Subquery():
+            return query(node.unnest())
+        case exp.Null():
+            return Type("null")
+        case exp.Paren() | exp.Alias() | exp.Neg() | exp.Abs() | exp.Filter() | exp.Window() | exp.Min() | exp.Max():
+            return of(node.this)
+        case exp.Distinct():
+            return of(node.expressions[0]) if len(node.expressions) == 1 else UNKNOWN
+        case exp.Nullif():
+            return of(node.this)
+        case exp.Sum():
+            inner = of(node.this)
+            return {"integer": INTEGER, "boolean": INTEGER, "decimal": inner, "double": DOUBLE}.get(inner.family, UNKNOWN)
+        case exp.Add() | exp.Sub():
+            return _added(of(node.this), of(node.expression), subtract=isinstance(node, exp.Sub))
+        case exp.Mul():
+            return _multiplied(of(node.this), of(node.expression))
+        case exp.IntDiv() | exp.Mod():
+            left, right = of(node.this), of(node.expression)
+            return INTEGER if left == right == INTEGER else UNKNOWN
+        case exp.Round() | exp.Floor() | exp.Ceil():
+            return _rounded(node, of(node.this))
+        case exp.If() | exp.Case():
+            branches = [node] if isinstance(node, exp.If) else node.args["ifs"]
+            default = node.args.get("false") or node.args.get("default")
+            return common([*(of(branch.args["true"]) for branch in branches), *([of(default)] if default is not None else [])])
+        case exp.Coalesce() | exp.Greatest() | exp.Least():
+            return common([of(node.this), *(of(part) for part in node.expressions)])
+        case exp.Extract():
+            return INTEGER if str(node.name).lower() in _PARTS else UNKNOWN
+        case exp.Interval():
+            return OTHER
+    if isinstance(node, _TO_BOOLEAN):
+        return BOOLEAN
+    if isinstance(node, _TO_INTEGER):
+        return INTEGER
+    if isinstance(node, _TO_TEXT):
+        return TEXT
+    if isinstance(node, _TO_TIME):
+        return TIME
+    return DOUBLE if isinstance(node, _TO_DOUBLE) else UNKNOWN
+
+
+def common(types: list[Type]) -> Type:
+    """The type that values of all these are brought to."""
+    known = [type_ for type_ in types if type_.family != "null"]
+    families = {type_.family for type_ in known}
+    if not known or "" in families:
+        return UNKNOWN
+    if len(families) == 1:
+        return Type(known[0].family, max(type_.scale for type_ in known))
+    if families <= {"integer", "decimal", "double"}:
+        return DOUBLE if "double" in families else Type("decimal", max(type_.scale for type_ in known))
+    return TIME if families == {"date", "time"} else UNKNOWN
+
+
+def _literal(node: exp.Literal) -> Type:
+    if node.is_string:
+        return TEXT
+    text = node.name.lower().replace("_", "")
+    if "e" in text:
+        return DOUBLE
+    if "." in text:
+        digits = text.replace(".", "")
+        return Type("decimal", len(text) - text.index(".") - 1) if digits.isdigit() and len(digits) < 38 else DOUBLE
+    return INTEGER if text.isdigit() and len(text) < 38 else UNKNOWN
+
+
+def _added(left: Type, right: Type, *, subtract: bool) -> Type:
+    if left.is_number and right.is_number:
+        return common([left, right])
+    if subtract and left == right == DATE:
+        return INTEGER
+    if left in (DATE, TIME) and right == OTHER:
+        return TIME
+    return DATE if left == DATE and right == INTEGER else UNKNOWN
+
+
+def _multiplied(left: Type, right: Type) -> Type:
+    if not (left.is_number and right.is_number):
+        return UNKNOWN
+    if "double" in (left.family, right.family):
+        return DOUBLE
+    return INTEGER if left == right == INTEGER else Type("decimal", left.scale + right.scale)
+
+
+def _rounded(node: exp.Expr, inner: Type) -> Type:
+    digits = node.args.get("decimals")
+    if inner.family != "decimal":
+        return inner if inner.family in ("integer", "double") else UNKNOWN
+    if digits is None:
+        return Type("decimal", 0)
+    if isinstance(digits, exp.Literal) and digits.name.isdigit():
+        return Type("decimal", min(int(digits.name), inner.scale))
+    return UNKNOWN
+
+
+_SAFE = (
+    *(exp.Column, exp.Literal, exp.Paren, exp.Alias, exp.Null, exp.Boolean, exp.And, exp.Or, exp.Not, exp.Is, exp.Like, exp.ILike),
+    *(exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Substring, exp.Upper, exp.Lower, exp.Trim, exp.DPipe),
+    *(exp.Year, exp.Month, exp.Day, exp.Quarter, exp.Length, exp.StartsWith, exp.Identifier, exp.Var, exp.DataType, exp.Tuple, exp.Star),
+    *(exp.Count, exp.Min, exp.Max, exp.Avg, exp.Abs, exp.Exists, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In),
+    *(exp.Where, exp.Select, exp.From, exp.Table, exp.TableAlias, exp.Subquery, exp.Join, exp.Group, exp.Add, exp.Sub, exp.Mul, exp.Div),
+    *(exp.NullSafeEQ, exp.NullSafeNEQ, exp.Distinct, exp.Sum, exp.Neg, exp.Cast, exp.CTE, exp.With, exp.Having, exp.Extract, exp.Concat),
+)
+
+
+def can_fail(node: exp.Expr, of: Callable[[exp.Expr], Type]) -> bool:
+    """Whether computing `node` may raise an error for some row: then no table may be made of it as it stands."""
+    if not isinstance(node, _SAFE):
+        return True
+    if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Neg | exp.Abs | exp.Sum):
+        operands = [of(part) for part in (node.this, node.args.get("expression")) if isinstance(part, exp.Expr)]
+        if isinstance(node, exp.Sum):
+            return operands[0] not in (INTEGER, BOOLEAN, DOUBLE) and not (operands[0].family == "decimal")
+        exact_in_double = isinstance(node, exp.Div) and all(type_.is_number for type_ in operands)
+        if not exact_in_double and DOUBLE not in operands:
+            return True
+        if not all(type_.is_number for type_ in operands):
+            return True
+    elif isinstance(node, exp.Cast):
+        to, source = of(node), of(node.this)
+        widens = (source.family, to.family) in {("integer", "double"), ("decimal", "double"), ("date", "time"), ("date", "date")}
+        constant = isinstance(node.this, exp.Literal)
+        if not (widens or constant or (to.family == "text" and node.args["to"].sql("duckdb").upper() in ("TEXT", "VARCHAR"))):
+            return True
+    elif isinstance(node, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.NullSafeEQ | exp.NullSafeNEQ):
+        if not _comparable(of(node.this), of(node.expression), node.this, node.expression):
+            return True
+    elif isinstance(node, exp.Between):
+        low, high = node.args["low"], node.args["high"]
+        if not all(_comparable(of(node.this), of(part), node.this, part) for part in (low, high)):
+            return True
+    elif isinstance(node, exp.In):
+        query = node.args.get("query")
+        if query is not None:
+            if not _comparable(of(node.this), of(query), node.this, query):
+                return True
+        elif not all(_comparable(of(node.this), of(part), node.this, part) for part in node.expressions):
+            return True
+    elif isinstance(node, exp.Subquery) and isinstance(node.parent, exp.Condition) and not _gives_one_row(node.unnest()):
+        return True
+    elif isinstance(node, exp.Coalesce | exp.Case | exp.Greatest | exp.Least | exp.If | exp.Nullif) and not of(node).family:
+        return True
+    return any(can_fail(part, of) for part in node.iter_expressions())
+
+
+def _comparable(left: Type, right: Type, left_node: exp.Expr, right_node: exp.Expr) -> bool:
+    """Whether comparing the two casts nothing that could fail."""
+    numbers = left.is_number and right.is_number
+    times = left.family in ("date", "time") and right.family in ("date", "time")
+    constant = any(isinstance(part, exp.Literal) and part.is_string for part in (left_node, right_node))
+    same = bool(left.family) and left.family == right.family and left.family != "other"
+    return numbers or times or same or (constant and bool(left.family or right.family) and "null" not in (left.family, right.family))
+
+
+def _gives_one_row(query: exp.Expr) -> bool:
+    """Whether `query` is one aggregate over everything."""
+    if not isinstance(query, exp.Select) or query.args.get("group") or query.args.get("having"):
+        return False
+    return any(isinstance(part.unalias(), exp.AggFunc) or part.find(exp.AggFunc) for part in query.expressions)
+
+

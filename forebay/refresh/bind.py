@@ -321,7 +321,7 @@ class _Binder:
         definitions: list[Definition] = []
         full = dict(self.full_names)
         lines = {stage.name: stage.line for stage in calculation.stages}
-        owners = {**{name: name for name in lines}, **{r.scope: r.stage for r in made.reasons if r.decision == "tier2" and r.scope}}
+        owners = {**{name: name for name in lines}, **{r.table: r.stage for r in made.reasons if r.table}}
         for written, sql in made.tier2.items():
             name = written.lower()
             owner = owners[written]

@@ -6,6 +6,7 @@ built. Nothing is estimated: what is not known is said to be unknown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -88,7 +89,7 @@ class Told(msgspec.Struct, frozen=True):
     @property
     def worth_telling(self) -> bool:
         """Whether it says more than that what depends on a user's rows cannot go ahead."""
-        left = self.decision == "residual" and (self.advice or self.code not in ("split.dynamic", "split.trivial"))
+        left = self.decision == "residual" and (self.advice or self.code not in ("split.dynamic", "split.trivial", "split.no_gain"))
         return bool(self.table or left)
 
 
@@ -296,25 +297,25 @@ class _Explaining:
         return self.compiled.relations.get(name) or self.by_relation.get(name) or f"{self.compiled.name}.{name}"
 
     def advice(self, reason: Reason) -> str:
-        """A sentence for a reason that has none of its own."""
+        """A sentence for a reason that has none of its own. What reads no rows of sources is not to be bettered by it."""
         name = reason.stage.lower()
-        others = self.told[name]
-        if reason.code == "split.dynamic" and reason.scope.lower() == name:
-            left = self.residual.get(name)
-            raw = [self.compiled.relations.get(read, "") for read in tables_read(left.sql)] if left else []
-            reads_rows = any(relation.startswith(("source:", "detail.")) for relation in raw)
-            known = any(other is not reason and (other.advice or _ADVICE.get(other.code.partition(".")[2])) for other in others)
-            return _RAW if reads_rows and not known else ""
-        return _ADVICE.get(reason.code.partition(".")[2], "")
+        left = self.residual.get(name)
+        raw = [self.compiled.relations.get(read, "") for read in tables_read(left.sql)] if left else []
+        reads_rows = any(relation.startswith(("source:", "detail.")) for relation in raw)
+        general = _ADVICE.get(reason.code.partition(".")[2], "")
+        if reason.code == "split.dynamic" and reason.scope.lower() == name and reads_rows:
+            others = [other for other in self.told[name] if other is not reason and other.decision == "residual"]
+            return "" if any(other.advice or other.code != "split.dynamic" for other in others) else _RAW
+        return general if reads_rows or reason.code != "split.no_gain" else ""
 
-    def into(self, name: str, seen: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    def into(self, name: str) -> tuple[str, ...]:
         """What became of a stage that is folded into its readers: the Tier-2 tables, or the stages left, that now hold it."""
+        if name not in self.dynamic:
+            # The split gives a table the static stages that it needs as WITH queries.
+            holds = re.compile(rf'(?<!\w)"?{re.escape(name)}"? AS \(', re.IGNORECASE)
+            return tuple(one for one in self.all if one in self.needed and holds.search(self.all[one].definition.sql))
         found: list[str] = []
-        for reader in (other for other, reads in self.script_reads.items() if name in reads and other not in seen):
-            reasons = self.told.get(reader, [])
-            if any(r.decision == "inlined" and r.scope.lower() == reader for r in reasons):
-                found += self.into(reader, seen | {name})
-                continue
-            tables = [one.table for one in map(self.tell, reasons) if one.table] if name not in self.dynamic else []
-            found += tables or [self.script[reader].name]
+        readers = [reader for reader, reads in self.script_reads.items() if name in reads]
+        for reader in readers:
+            found += [self.residual[reader].name] if reader in self.residual else self.into(reader)
         return tuple(dict.fromkeys(found))

@@ -236,15 +236,18 @@ class Writer:
             return ("NULL",)
         if isinstance(linear, Choice):
             return _case(linear, self.sum)
+        if len(linear.terms) == 1 and not linear.terms[0].negative:
+            return self._term(linear.terms[0], linear)
         parts: list[Piece] = []
         for index, term in enumerate(linear.terms):
             parts += [" - " if term.negative else " + "] if index else ["-"] if term.negative else []
-            parts += self._term(term, linear)
-        # A constant of rows that are all left out adds nothing, not 0.
+            parts += ["(", *self._term(term, linear), ")"]
         return ("(", *parts, ")")
 
     def _term(self, term: Term, poly: Poly) -> Template:
         static = dict(term.static)
+        if not static and not poly.present and not any(self.filters.values()) and [node.name for node in term.factors] == ["0"]:
+            return ("0",)  # however many rows
         factor: list[Piece] = []
         for node in term.factors:
             factor += [" * (" if factor else "(", node, ")"]
@@ -261,6 +264,7 @@ class Writer:
                         pile += self.total(group, nodes, present, which)
             else:
                 count = self.count(group, present)
+                # A constant of rows that are all left out adds nothing, not 0.
                 rows: Template = ("NULLIF(", *count, ", 0)") if present or self.filters.get(group) else count
                 pieces += [" * " if pieces else "", "CAST(", *rows, " AS HUGEINT)"]
         if not factor:
@@ -276,7 +280,7 @@ class Writer:
             ]
         for divisor in term.divisors:
             product = ["(", *product, ") / ", divisor]
-        return ("(", *product, ")")
+        return tuple(product)
 
     def rows(self, linear: Linear | None) -> Template:
         """How many rows one row of the groups' product stands for in which the expression is not NULL."""

@@ -114,7 +114,9 @@ class Block:
             if side == "LEFT" and kind in ("", "OUTER"):
                 self.left.append((relation, conditions))
             elif side or kind not in ("", "INNER", "CROSS"):
-                raise Refused("split.form", f"{' '.join(filter(None, (side, kind)))} JOIN is not taken apart", "Write it as a LEFT JOIN", join)
+                raise Refused(
+                    "split.form", f"{' '.join(filter(None, (side, kind)))} JOIN is not taken apart", "Write it as a LEFT JOIN", join
+                )
             else:
                 self.conditions += conditions
                 if relation.dynamic and (body := self._mergeable(relation)) is not None:
@@ -373,4 +375,3 @@ def _at(tree: exp.Expr, path: list[tuple[str, int | None]]) -> exp.Expr:
         part = node.args[key]
         node = part if index is None else part[index]
     return node.this if isinstance(node, exp.CTE) else node
-

@@ -15,6 +15,7 @@ from forebay.split.parameters import used
 from forebay.split.scopes import named_tables, resolve
 from forebay.split.shape import around
 from forebay.split.spans import Unplaced, parse_placed, source_text, text_of
+from forebay.split.stability import is_unstable
 from forebay.split.types import DOUBLE, INTEGER, UNKNOWN, Type, common, infer
 
 Origins = frozenset[tuple[str, int]]
@@ -286,7 +287,7 @@ class Names:
     # Volatility
 
     def is_dynamic(self, node: exp.Expr) -> bool:
-        """Whether `node`, a query with all it reads, depends on an input or a parameter."""
+        """Whether `node`, a query with all it reads, depends on an input or a parameter, or may answer otherwise when asked again."""
         if id(node) not in self._dynamic:
             self._dynamic[id(node)] = True  # what reads itself
             self._dynamic[id(node)] = self._reads_dynamic(node)
@@ -297,7 +298,7 @@ class Names:
             text = text_of(node)
         except Unplaced:
             text = source_text(node)
-        if used(text):
+        if used(text) or is_unstable(node, lambda part: self.type(part).is_exact):
             return True
         for table, cte in named_tables(node):
             if cte is not None:
@@ -395,4 +396,3 @@ def _orders(column: exp.Column, home: exp.Select) -> bool:
     """Whether `column` is in the ORDER BY of `home` itself, not in one of a window or aggregate."""
     order = column.parent.parent if column.parent else None
     return order is not None and order is home.args.get("order")
-

@@ -90,7 +90,11 @@ def rewrite(
     `marks` gives placeholders for tables' names, `words` are all names in use, `final_names` the engine's names of the columns
     where they are known. `inexact` are the SELECTs (by origin) whose rounding errors would decide something, and what.
     """
-    return _Rewriting(names, select, stages, marks, words, final_names, inexact).done()
+    first = _Rewriting(names, select, stages, marks, words, final_names, inexact)
+    done = first.done()
+    if not first.has_one_row_each():
+        return done
+    return _Rewriting(names, select, stages, marks, words, final_names, inexact, one_row_each=True).done()
 
 
 class _Rewriting:
@@ -103,9 +107,12 @@ class _Rewriting:
         words: frozenset[str],
         final_names: tuple[str, ...] | None,
         inexact: Mapping[tuple[str, int], str],
+        *,
+        one_row_each: bool = False,
     ) -> None:
         self.names, self.select, self.marks, self.words, self.final_names = names, select, marks, words, final_names
-        self.inexact = inexact
+        self.inexact, self.one_row_each = inexact, one_row_each
+        """With `one_row_each`, the table has one row for each row of the result, and nothing is left to add up."""
         self._check_form()
         self.block = Block.read(names, select, stages)
         self.rules = self.block.rules
@@ -120,6 +127,8 @@ class _Rewriting:
         self.aggregated = bool(self.aggregates or select.args.get("group") or select.args.get("having"))
         self.once = self._counts_once()
         self.grouped = (self.aggregated or self.once) and all(self._combines(node) for node in self.aggregates)
+        self.raw = False
+        """Whether an aggregate is left as it is, over rows."""
         self.algebra = Algebra(self._group_of, self._is_given, names.type, self._look, set())
 
     def done(self) -> Rewritten:
@@ -150,6 +159,20 @@ class _Rewriting:
             self.select, scope_of(self.select), {**merged, **self.replaced, id(self.select): body}, parts, tuple(sorted(self.rules)), self.grouped,
             self.block.taken_in, self._consumed(),
         )  # fmt: skip
+
+    def has_one_row_each(self) -> bool:
+        """Whether the SELECT groups by just what its one table is grouped by."""
+        if not (self.grouped and self.keys) or self.raw or len(self.groups) > 1 or self.left or "rollup" in self.rules:
+            return False
+        if any(id(relation) not in self.group_of_relation for relation in self.block.relations):
+            return False
+        named = {self.replaced.get(id(node)) for _, node in self.keys}
+        mark = self.groups[0].mark
+        return all((f"{mark}.{quoted(name)}",) in named for _, name in self.groups[0].keys.values())
+
+    def _added(self, function: str, value: Template) -> Template:
+        """`function` over the rows of the tables that make one row of the result."""
+        return ("(", *value, ")") if self.one_row_each else (f"{function}(", *value, ")")
 
     def _consumed(self) -> list[exp.Expr]:
         read = [relation.node for group in self.groups for relation in [*group.relations, *(relation for relation, _ in group.left)]]
@@ -253,7 +276,9 @@ class _Rewriting:
             if sides is None:
                 continue
             left, right = (block.refs(side) for side in sides)
-            plain = all(not (refs.dynamic or refs.aggregate or refs.unclear or refs.inner) and len(refs.relations) == 1 for refs in (left, right))
+            plain = all(
+                not (refs.dynamic or refs.aggregate or refs.unclear or refs.inner) and len(refs.relations) == 1 for refs in (left, right)
+            )
             if plain and left.relations != right.relations:
                 one, other = next(iter(left.relations)), next(iter(right.relations))
                 if one in home and other in home:
@@ -279,7 +304,9 @@ class _Rewriting:
                 self.leftover.append(condition)
         self._choose(groups)
         if not self.groups:
-            raise Refused("split.no_gain", "reads its sources row by row", node=self.select)
+            raw = [relation for relation in block.relations if not relation.dynamic]
+            why = f"reads `{raw[0].alias}` row by row" if raw else ""
+            raise Refused("split.no_gain", why, node=self.select)
 
     def _absorbs(self, relation: Relation, conditions: list[Condition], member: Mapping[int, _Group]) -> _Group | None:
         """The group that a left-joined relation becomes part of."""
@@ -321,7 +348,9 @@ class _Rewriting:
         """Which groups become tables; the relations of the others are read row by row, and their conditions stay outside."""
         worth = [group for group in groups if len(group.relations) > 1 or group.left or group.inside]
         if self.grouped:
-            read = frozenset[int]().union(*(self.block.refs(part).relations for node in self.aggregates for part in node.iter_expressions()))
+            read = frozenset[int]().union(
+                *(self.block.refs(part).relations for node in self.aggregates for part in node.iter_expressions())
+            )
             worth = [group for group in groups if group in worth or any(id(relation) in read for relation in group.relations)] or groups[:1]
         for group in groups:
             if not any(group is chosen for chosen in worth):
@@ -377,7 +406,7 @@ class _Rewriting:
         text = self._plain(node)
         found = self._look(node)
         bare = found.name if isinstance(found, exp.Column) else ""
-        return self._column(group, group.keys, text, bare.lower(), f"k{len(group.keys) + 1}", node)
+        return self._column(group, group.keys, text, bare.lower(), _called(found) or "key", node)
 
     def _column(
         self, group: _Group, columns: dict[str, tuple[str, str]], text: str, bare: str, wanted: str, node: exp.Expr | None
@@ -546,22 +575,25 @@ class _Rewriting:
                 counted: Template = ("CASE WHEN (", form, ") IS NOT NULL THEN ", *self._weight(masks), " END")
             else:
                 counted = self._writer(masks).rows(form)
-            return ("CAST(COALESCE(SUM(", *_under(outside, counted), "), 0) AS BIGINT)")
+            return ("CAST(COALESCE(", *self._added("SUM", _under(outside, counted)), ", 0) AS BIGINT)")
         if isinstance(node, exp.CountIf):
             self.rules.add("count")
             self._scalar(node.this)
             counted = ("CASE WHEN (", node.this, ") THEN ", *self._weight(masks), " END")
-            return ("CAST(COALESCE(SUM(", *_under(outside, counted), "), 0) AS HUGEINT)")
+            return ("CAST(COALESCE(", *self._added("SUM", _under(outside, counted)), ", 0) AS HUGEINT)")
         if isinstance(node, exp.Sum | exp.Avg):
             return self._sum(node, masks, outside)
         if isinstance(node, exp.Min | exp.Max):
             self.rules.add("min_max")
             return self._extreme(node, masks, outside)
         self.rules.add("bool" if written_name(node).startswith(("bool", "logical")) else "min_max")
-        return self._extreme(node, masks, outside) if written_name(node).startswith(("bool", "logical")) else self._over_rows(node, filtered)
+        return (
+            self._extreme(node, masks, outside) if written_name(node).startswith(("bool", "logical")) else self._over_rows(node, filtered)
+        )
 
     def _over_rows(self, node: exp.Expr, filtered: exp.Expr | None) -> Template:
         """The aggregate as it is, over the tables' rows."""
+        self.raw = True
         for part in node.iter_expressions():
             self._scalar(part)
         if filtered is None:
@@ -601,29 +633,42 @@ class _Rewriting:
         if not (type_.is_number or type_ == BOOLEAN):
             what = f"the type of what `{written_name(node)}` adds is not known"
             raise Refused("split.form", what, "Cast it to DECIMAL, a number of integer type or DOUBLE", node)
-        is_sum = isinstance(node, exp.Sum)
-        self.rules.add("sum" if is_sum else "avg")
+        self.rules.add("sum" if isinstance(node, exp.Sum) else "avg")
         form: Linear | exp.Expr = self._linear(node.this) if type_ != BOOLEAN else node.this
         if isinstance(form, exp.Expr):
             self._scalar(form)
             weight = self._weight(masks)
-            value: Template = ("(", form, ") * ", *weight)
-            if type_ in (INTEGER, BOOLEAN):
-                value = ("CAST((", form, ") AS HUGEINT) * ", *weight)
+            whole = type_ in (INTEGER, BOOLEAN)
+            value: Template = ("CAST((", form, ") AS HUGEINT) * ", *weight) if whole else ("(", form, ") * ", *weight)
+        else:
+            value = self._writer(masks).sum(form)
+        result = {"integer": "HUGEINT", "boolean": "HUGEINT", "double": "DOUBLE"}.get(type_.family, f"DECIMAL(38,{type_.scale})")
+        total: Template = ("CAST(", *self._added("SUM", _under(outside, value)), f" AS {result})")
+        if isinstance(node, exp.Sum):
+            return total
+        if isinstance(form, exp.Expr):
             rows: Template = ("CASE WHEN (", form, ") IS NOT NULL THEN ", *weight, " END")
         else:
-            writer = self._writer(masks)
-            value, rows = writer.sum(form), writer.rows(form)
-        total: Template = ("SUM(", *_under(outside, value), ")")
-        if not is_sum:
-            # DuckDB divides an exact sum by the count, both as DOUBLE; the count of nothing is 0, and the sum NULL.
-            return ("(CAST(", *total, " AS DOUBLE) / SUM(", *_under(outside, rows), "))")
-        result = {"integer": "HUGEINT", "boolean": "HUGEINT", "double": "DOUBLE"}.get(type_.family, f"DECIMAL(38,{type_.scale})")
-        return ("CAST(", *total, f" AS {result})")
+            rows = self._writer(masks).rows(form)
+        count = self._added("SUM", _under(outside, rows))
+        if type_.family == "decimal":
+            # As the engine does it: whole units by their number, which is closer than a rounded sum by a count.
+            units = 10**type_.scale
+            scale = min(38 - type_.scale, 18)
+            whole_sum: Template = ("CAST(CAST(", *total, f" * CAST({units} AS DECIMAL({scale},0)) AS HUGEINT) AS DOUBLE)")
+            if type_.scale <= 9:
+                return ("(", *whole_sum, " / CAST(", *count, f" * {units} AS DOUBLE))")
+        return ("(", *(total if type_ == DOUBLE else ("CAST(", *total, " AS DOUBLE)")), " / ", *count, ")")
 
     def _extreme(self, node: exp.Expr, masks: dict[int, list[Template]], outside: list[Template]) -> Template:
         names = {"logical_and": "bool_and", "logical_or": "bool_or"}
-        name = "min" if isinstance(node, exp.Min) else "max" if isinstance(node, exp.Max) else names.get(written_name(node), written_name(node))
+        name = (
+            "min"
+            if isinstance(node, exp.Min)
+            else "max"
+            if isinstance(node, exp.Max)
+            else names.get(written_name(node), written_name(node))
+        )
         value = self._extreme_of(name, node.this, masks)
         if value is None:
             self._scalar(node.this)
@@ -631,7 +676,7 @@ class _Rewriting:
                 # The condition holds for some of the rows that a row of the table stands for, so it has to be a key as well.
                 raise Refused("split.form", f"a FILTER that is not of the rows of one table ({group}, {len(texts)})", node=node)
             value = (node.this,)
-        return (f"{name}(", *_under(outside, value), ")")
+        return self._added(name, _under(outside, value))
 
     def _extreme_of(self, name: str, node: exp.Expr, masks: dict[int, list[Template]]) -> Template | None:
         node = self._look(node)
@@ -664,8 +709,7 @@ class _Rewriting:
         return None
 
     def _partial(self, group: _Group, text: str, name: str, node: exp.Expr | None) -> Template:
-        wanted = f"{name}_{node.name.lower()}" if isinstance(node, exp.Column) else name
-        return self._column(group, group.partials, text, "", wanted, node)
+        return self._column(group, group.partials, text, "", f"{name}_{_first_name(node)}".rstrip("_"), node)
 
     def _filter(self, conditions: Iterable[Template], present: Iterable[str] = ()) -> str:
         tests = [f"({render(condition, self.block.plain)})" for condition in conditions]
@@ -747,6 +791,9 @@ class _Rewriting:
         if self.final_names is not None and self.select.parent is None and not self._has_star():
             return self.final_names[index]
         parent = self.select.parent
+        alias = parent.args.get("alias") if isinstance(parent, exp.CTE | exp.Subquery) else None
+        if isinstance(alias, exp.TableAlias) and len(alias.args.get("columns") or []) > index:
+            return ""
         wrapped = isinstance(parent, exp.Subquery) and not isinstance(parent.parent, exp.From | exp.Join)
         if isinstance(parent, exp.Exists | exp.In) or wrapped:
             return ""
@@ -769,14 +816,17 @@ class _Rewriting:
             pieces += [",\n  " if index else "\n  ", *write()]
         pieces += ["1"] if exists else []
         tail: list[Piece] = []
-        if select.args.get("group"):
+        if select.args.get("group") and not self.one_row_each:
             tail += ["\n", select.args["group"]]
         for name in ("having", "qualify"):
             clause = select.args.get(name)
             if clause is not None:
                 self.rules.add(name)
                 self._post(clause.this) if self.aggregated else self._scalar(clause.this)
-                tail += [f"\n{name.upper()} ", clause.this]
+                if name == "having" and self.one_row_each:
+                    self.leftover += conjuncts(clause.this)
+                else:
+                    tail += [f"\n{name.upper()} ", clause.this]
         order = select.args.get("order")
         if order is not None:
             for index, ordered in enumerate(order.expressions):
@@ -918,10 +968,18 @@ class _Rewriting:
 
     def _sort_by(self, side: exp.Expr, rank: int) -> None:
         self.block.refs(side)
-        template = self.replaced.get(id(self._look(side)), self.replaced.get(id(side)))
+        template = (
+            self.replaced.get(
+                id(self._look(side)),
+                self.replaced.get(id(side)),
+            )
+            or ()
+        )
+        words = "".join(piece for piece in template if isinstance(piece, str))
         for group in self.groups:
-            if template and isinstance(template[0], str) and template[0].startswith(f"{group.mark}."):
-                name = next((name for _, name in group.keys.values() if template[0] == f"{group.mark}.{quoted(name)}"), None)
+            if group.mark in words:
+                columns = [*group.keys.values(), *group.partials.values()]
+                name = next((name for _, name in columns if words in _bare(f"{group.mark}.{quoted(name)}")), None)
                 listed = self.sort.setdefault(group.number, [])
                 if name is not None and all(name != other for _, other in listed):
                     listed.append((rank, name))
@@ -993,6 +1051,22 @@ def _engine_name(item: exp.Expr) -> str | None:
         return f"{item.key}({text})" if '"' not in text and text.replace(".", "").replace("_", "").isalnum() else None
     return None
 
+
+def _bare(column: str) -> tuple[str, ...]:
+    """The ways in which a column stands alone: as it is, or as a sum of one row."""
+    return (column, *(f"CAST(({column}) AS {type_})" for type_ in ["HUGEINT", "DOUBLE", *(f"DECIMAL(38,{scale})" for scale in range(39))]))
+
+
+def _called(node: exp.Expr) -> str:
+    """A name for a computed column: its function and first column."""
+    name = written_name(node)
+    return f"{name}_{_first_name(node)}".strip("_") if name.isidentifier() else f"{_first_name(node)}_{node.key}".strip("_")
+
+
+def _first_name(node: exp.Expr | None) -> str:
+    column = node.find(exp.Column) if node is not None else None
+    name = column.name.lower() if column is not None else ""
+    return name if name.isidentifier() else ""
 
 
 def scope_of(select: exp.Expr) -> str:

@@ -96,7 +96,7 @@ class _Calculation:
         self.stages, self.sources, self.choice = stages, sources, choice
         self.stage_types = {name.lower(): types for name, types in stage_types.items()}
         self.kept = {name.lower() for name in keep}
-        self.by_name = {stage.name.lower(): stage for stage in stages}
+        self.by_name = {stage.name.lower(): stage for stage in stages if stage.name.lower() not in self.kept}
         self.trees = {stage.name.lower(): parse(stage.sql) for stage in stages}
         self.reads = {name: external(tree) for name, tree in self.trees.items()}
         self.schema: dict[str, Mapping[str, Kind]] = {
@@ -230,8 +230,13 @@ class _Calculation:
         own |= done.tables
         self.residual[name] = Stage(stage.name, done.sql, stage.line, stage.column)
         for scope, code, why, offset, table in done.verdicts:
-            if not any(reason.stage == stage.name and reason.scope == scope and reason.code != "split.static" for reason in self.reasons):
-                self.say(stage, table or scope, "tier2" if table else "residual", (code, why, offset), table=table)
+            if table:
+                self.reasons = [
+                    reason for reason in self.reasons if (reason.stage, reason.scope, reason.decision) != (stage.name, scope, "residual")
+                ]
+            elif any((reason.stage, reason.scope) == (stage.name, scope) for reason in self.reasons):
+                continue
+            self.say(stage, table or scope, "tier2" if table else "residual", (code, why, offset), table=table)
 
     def rewritten(self, stage: Stage, own: dict[str, Part | str], inexact: Mapping[tuple[str, int], str]) -> str:
         """The text of `stage` with the static parts of its SELECTs read from tables, which are added to `own`."""
@@ -279,6 +284,8 @@ class _Calculation:
         return text
 
     def refuse(self, stage: Stage, select: exp.Expr, refused: Exception) -> None:
+        if isinstance(refused, Refused) and not refused.why:
+            return
         if isinstance(refused, Refused):
             offset = start_of(refused.node if refused.node is not None else select) or 0
             self.say(stage, scope_of(select) or stage.name, "residual", (refused.code, refused.why, offset), advice=refused.advice)

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from sqlglot import exp
 
 
-
 class Type(NamedTuple):
     """A family: "integer", "decimal", "double", "boolean", "text", "date", "time", "other" (known, but no key), or "" (unknown)."""
 
@@ -254,5 +253,3 @@ def _gives_one_row(query: exp.Expr) -> bool:
     if not isinstance(query, exp.Select) or query.args.get("group") or query.args.get("having"):
         return False
     return any(isinstance(part.unalias(), exp.AggFunc) or part.find(exp.AggFunc) for part in query.expressions)
-
-

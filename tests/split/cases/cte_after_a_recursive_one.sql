@@ -8,6 +8,7 @@ select k + 1 as k from g
 with recursive z as (select 1 as n union all select n + 1 from z where n < $p), g as (SELECT * FROM b__g) select g.k, n from g join z on g.k = n
 ---- reasons
 split.dynamic: b residual, line 1
+split.form: b residual, line 1
+split.form: z residual, line 1
 split.static: b__g tier2, line 1
-split.recursive: z residual, line 1
 ---- reads

@@ -8,5 +8,6 @@ select k, count(*) as n from t group by k
 with x as not materialized (SELECT * FROM b__x) select x.n, y.n as o from x, x y, d where x.k = d.k
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.static: b__x tier2, line 1
 ---- reads

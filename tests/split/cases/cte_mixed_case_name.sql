@@ -8,5 +8,6 @@ select K, count(*) as N from g group by k
 with ADJ2 as (SELECT * FROM b__ADJ2) select adj2.n, w from Adj2 join d on adj2.k = d.k where w > $p
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.static: b__ADJ2 tier2, line 1
 ---- reads

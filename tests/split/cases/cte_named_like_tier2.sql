@@ -8,6 +8,7 @@ select k, sum(v) as v from t group by k
 with x as (SELECT * FROM b__x_2), b__x as (select * from d) select x.k, v, w from x join b__x on x.k = b__x.k
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.dynamic: b__x residual, line 1
 split.static: b__x_2 tier2, line 1
 ---- reads

@@ -8,6 +8,6 @@ select k, max(v) as m from t group by k
 with o as (with i as (SELECT * FROM b__i) select i.k, m, w from i join d on d.k = i.k) select * from o
 ---- reasons
 split.dynamic: b residual, line 1
-split.dynamic: o residual, line 1
+split.no_gain: o residual, line 1
 split.static: b__i tier2, line 1
 ---- reads

@@ -9,6 +9,7 @@ select * from x where v > 0
 with y as (SELECT * FROM b__y), z as (select * from y, d where d.k = y.k) select z.w, y.v from z join y on z.v = y.v
 ---- reasons
 split.dynamic: b residual, line 1
-split.dynamic: z residual, line 1
+split.form: b residual, line 1
+split.no_gain: z residual, line 1
 split.static: b__y tier2, line 1
 ---- reads

@@ -9,5 +9,7 @@ select g.k, count(*) as c from g join r on r.n = g.k group by g.k
 with recursive x as (SELECT * FROM b__x) select x.c, w from x join d using (k)
 ---- reasons
 split.dynamic: b residual, line 1
+split.form: b residual, line 1
+split.form: r residual, line 1
 split.static: b__x tier2, line 1
 ---- reads

@@ -8,5 +8,6 @@ select k, cast(v as integer) as i, s from t where s ~ 'a' and not regexp_matches
 with c as (SELECT * FROM b__c) select k, i from c where k > $p
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.static: b__c tier2, line 1
 ---- reads

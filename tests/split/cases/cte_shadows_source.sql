@@ -10,6 +10,7 @@ select k, v from t where v > 1
 with t as (SELECT * FROM b__t) select t.k, t.v, d.w from t join d using (k) where exists (SELECT * FROM b__subquery_1)
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.static: b__subquery_1 tier2, line 1
 split.static: b__t tier2, line 1
 ---- reads

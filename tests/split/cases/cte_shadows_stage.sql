@@ -16,4 +16,5 @@ split.dynamic: b residual, line 2
 split.dynamic: c residual, line 2
 split.dynamic: a residual, line 2
 split.dynamic: e residual, line 3
+split.no_gain: e residual, line 3
 ---- reads

@@ -9,5 +9,6 @@ select * from x
 with y as (SELECT * FROM b__y) select y.k, v, w from y join d using (k)
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.static: b__y tier2, line 1
 ---- reads

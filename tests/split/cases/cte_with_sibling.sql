@@ -15,6 +15,7 @@ with y(q, r) as materialized (SELECT * FROM b__y),
 select q, r, w from y join z on q = k
 ---- reasons
 split.dynamic: b residual, line 2
+split.no_gain: b residual, line 2
 split.static: b__y tier2, line 3
 split.dynamic: z residual, line 4
 ---- reads

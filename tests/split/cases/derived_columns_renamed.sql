@@ -8,5 +8,6 @@ select k, count(*) from t group by k
 select q.a, q.b, w from (SELECT * FROM b__subquery_1) as q(a, b) join d on a = k
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.static: b__subquery_1 tier2, line 1
 ---- reads

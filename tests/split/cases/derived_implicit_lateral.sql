@@ -6,5 +6,6 @@ create table b as select g.k, l.m, d.w from g, (select g.k + 1 as m) l, d where 
 select g.k, l.m, d.w from g, (select g.k + 1 as m) l, d where d.k = g.k
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 ---- reads
 g: k

@@ -6,6 +6,7 @@ create table b as select d.k, l.m from d, lateral (select max(v) as m from t whe
 select d.k, l.m from d, lateral (select max(v) as m from t where t.k = d.k) l
 ---- reasons
 split.dynamic: b residual, line 1
+split.form: b residual, line 1
 split.correlated: subquery residual, line 1
 ---- reads
 t: k, v

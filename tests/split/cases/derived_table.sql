@@ -8,5 +8,6 @@ select k, count(*) as n from t group by k
 select q.k, q.n, w from (SELECT * FROM b__subquery_1) as q join d using (k)
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.static: b__subquery_1 tier2, line 1
 ---- reads

@@ -6,6 +6,7 @@ create table b as with x as (select t.k, g.k, g.name from t join g on t.k = g.k)
 with x as (select t.k, g.k, g.name from t join g on t.k = g.k) select x.name, d.w from x, d
 ---- reasons
 split.dynamic: b residual, line 1
+split.form: b residual, line 1
 split.duplicate_columns: x residual, line 1
 ---- reads
 t: k

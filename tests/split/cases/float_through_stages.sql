@@ -4,14 +4,25 @@
 create table a as select k, v / 2 as h from t where v is not null;
 create table c as select k, sum(h) as h from a group by k;
 create table b as select c.k, d.w from c join d using (k);
----- tier2 a
+---- tier2 c__groups
+WITH a AS (
 select k, v / 2 as h from t where v is not null
+)
+SELECT
+  k,
+  sum(h) AS sum_h
+FROM a
+GROUP BY 1
 ---- residual c
-select k, sum(h) as h from a group by k
+SELECT 
+  c__groups.k AS k,
+  CAST((c__groups.sum_h) AS DOUBLE) AS h
+FROM c__groups
 ---- residual b
 select c.k, d.w from c join d using (k)
 ---- reasons
-split.static: a tier2, line 1
+split.static: a inlined, line 1
 split.unstable: c residual, line 2
+split.aggregated: c aggregated, line 2
 split.dynamic: b residual, line 3
 ---- reads

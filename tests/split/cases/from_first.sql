@@ -8,5 +8,6 @@ from t select k, sum(v) as v group by k
 with x as (SELECT * FROM b__x) from x join d using (k)
 ---- reasons
 split.dynamic: b residual, line 1
+split.form: b residual, line 1
 split.static: b__x tier2, line 1
 ---- reads

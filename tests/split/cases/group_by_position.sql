@@ -2,14 +2,25 @@
 -- inputs: d(k INTEGER, w INTEGER)
 -- parameters: p INTEGER = 2
 create table b as with x as (select k % 2 as h, s, sum(v) as v from t group by 1, 2), y as (select s, max(k) as k from t group by all order by all) select x.h, x.v, y.k, w from x join y on x.s = y.s join d on d.k = y.k;
----- tier2 b__y
-select s, max(k) as k from t group by all order by all
----- tier2 b__x
-select k % 2 as h, s, sum(v) as v from t group by 1, 2
+---- tier2 b__rows
+WITH x as (select k % 2 as h, s, sum(v) as v from t group by 1, 2), y as (select s, max(k) as k from t group by all order by all)
+SELECT
+  y.k AS k,
+  x.h AS h,
+  x.v AS v
+FROM x
+JOIN y ON (x.s = y.s)
 ---- residual b
-with x as (SELECT * FROM b__x), y as (SELECT * FROM b__y) select x.h, x.v, y.k, w from x join y on x.s = y.s join d on d.k = y.k
+WITH x as (select k % 2 as h, s, sum(v) as v from t group by 1, 2), y as (select s, max(k) as k from t group by all order by all)
+SELECT 
+  b__rows.h AS h,
+  b__rows.v AS v,
+  b__rows.k AS k,
+  d.w AS w
+FROM b__rows
+JOIN d ON (d.k = b__rows.k)
 ---- reasons
 split.dynamic: b residual, line 1
-split.static: b__y tier2, line 1
-split.static: b__x tier2, line 1
+split.detail: b detail, line 1
 ---- reads
+t: k, v, s

@@ -8,5 +8,6 @@ select k, list_transform([k, 1], w -> w + 1) as l from g where k > 0
 with x as (SELECT * FROM b__x) select l, w from x join d using (k)
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.static: b__x tier2, line 1
 ---- reads

@@ -8,6 +8,7 @@ select k, s, v from t where k > 0
 with x as (select * from (SELECT * FROM b__subquery_1) pivot (count(v) for s in ('a', 'b'))) select x.k, d.w from x, d
 ---- reasons
 split.dynamic: b residual, line 1
-split.order_dependent: x residual, line 1
+split.form: b residual, line 1
+split.form: x residual, line 1
 split.static: b__subquery_1 tier2, line 1
 ---- reads

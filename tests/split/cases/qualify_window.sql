@@ -8,5 +8,6 @@ select k, day, name from g qualify row_number() over (partition by k order by da
 with x as (SELECT * FROM b__x) select x.*, w from x join d using (k)
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.static: b__x tier2, line 1
 ---- reads

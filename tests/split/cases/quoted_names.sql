@@ -8,5 +8,6 @@ select K as "Key", Max(V) as "Max v" from T group by k
 with "X y" as (SELECT * FROM "B one__X y") select "X y"."key", "max v", W from "x Y" join D on "KEY" = k
 ---- reasons
 split.dynamic: B one residual, line 1
+split.no_gain: B one residual, line 1
 split.static: B one__X y tier2, line 1
 ---- reads

@@ -6,5 +6,6 @@ create table b as select w, q.b from t q(a, b), d;
 select w, q.b from t q(a, b), d
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 ---- reads
 t: all

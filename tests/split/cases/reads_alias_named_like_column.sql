@@ -6,5 +6,6 @@ create table b as select k, $p as name from g;
 select k, $p as name from g
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 ---- reads
 g: k, name

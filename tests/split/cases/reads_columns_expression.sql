@@ -6,6 +6,7 @@ create table b as select columns('^k|^v') from t where k in (select k from d);
 select columns('^k|^v') from t where k in (select k from d)
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.dynamic: subquery residual, line 1
 ---- reads
 t: all

@@ -6,6 +6,7 @@ create table b as select w, name from t natural join g, d;
 select w, name from t natural join g, d
 ---- reasons
 split.dynamic: b residual, line 1
+split.form: b residual, line 1
 ---- reads
 t: all
 g: all

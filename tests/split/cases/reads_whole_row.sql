@@ -6,5 +6,6 @@ create table b as select d.w, g from g join d on g.k = d.k;
 select d.w, g from g join d on g.k = d.k
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 ---- reads
 g: all

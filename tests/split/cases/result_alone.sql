@@ -8,5 +8,6 @@ select k, sum(v) as v from t group by k
 with x as (SELECT * FROM result__x) select x.k, v * w as z from x join d using (k) where w <> $p
 ---- reasons
 split.dynamic: result residual, line 1
+split.no_gain: result residual, line 1
 split.static: result__x tier2, line 1
 ---- reads

@@ -10,6 +10,7 @@ select k from t union select k from g
 with x as (SELECT * FROM b__x), y as (SELECT * FROM b__y) select x.k, count(*) as n from x, y, d where d.k = x.k group by x.k
 ---- reasons
 split.dynamic: b residual, line 1
+split.form: b residual, line 1
 split.static: b__y tier2, line 1
 split.static: b__x tier2, line 1
 ---- reads

@@ -17,4 +17,5 @@ select m.*, w from m join d using (k)
 split.static: a inlined, line 1
 split.static: m tier2, line 2
 split.dynamic: b residual, line 3
+split.no_gain: b residual, line 3
 ---- reads

@@ -10,4 +10,5 @@ select a.k, a.v * d.w as z from a join d using (k)
 ---- reasons
 split.static: a tier2, line 1
 split.dynamic: b residual, line 2
+split.no_gain: b residual, line 2
 ---- reads

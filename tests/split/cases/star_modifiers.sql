@@ -8,5 +8,6 @@ select * exclude (f) replace (k + 1 as k) from t where k > 0
 with x as (SELECT * FROM b__x) select x.*, w from x join d using (k)
 ---- reasons
 split.dynamic: b residual, line 1
+split.form: b residual, line 1
 split.static: b__x tier2, line 1
 ---- reads

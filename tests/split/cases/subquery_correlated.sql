@@ -7,8 +7,6 @@ select k, (select max(v) from t where t.k = d.k) as m, (select count(*) from g w
 ---- reasons
 split.dynamic: b residual, line 1
 split.correlated: subquery residual, line 1
-split.correlated: subquery residual, line 1
-split.correlated: subquery residual, line 1
 ---- reads
 t: k, v
 g: k

@@ -7,6 +7,5 @@ select w from d where k in (select g.k from g where w > 1) or exists (select nam
 ---- reasons
 split.dynamic: b residual, line 1
 split.correlated: subquery residual, line 1
-split.correlated: subquery residual, line 1
 ---- reads
 g: k, name

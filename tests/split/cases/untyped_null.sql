@@ -6,6 +6,7 @@ create table b as with x as (select k, null as z from t where k > 0) select x.k,
 with x as (select k, null as z from t where k > 0) select x.k, coalesce(x.z, 'none') as z, w from x join d using (k)
 ---- reasons
 split.dynamic: b residual, line 1
+split.no_gain: b residual, line 1
 split.unrepresentable: x residual, line 1
 ---- reads
 t: k

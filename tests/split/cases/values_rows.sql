@@ -6,4 +6,5 @@ create table b as with x(k, m) as (values (1, 1.5), (2, 2.5)) select x.m, w from
 with x(k, m) as (values (1, 1.5), (2, 2.5)) select x.m, w from x join d using (k)
 ---- reasons
 split.dynamic: b residual, line 1
+split.form: b residual, line 1
 ---- reads

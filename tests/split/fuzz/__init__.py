@@ -1,0 +1,1 @@
+"""Random calculations, split and executed in halves, compared with the whole."""

@@ -6,6 +6,7 @@ It is self-contained: a run needs this document, the files it names and the user
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -59,6 +60,13 @@ class StoredColumn(Declared, frozen=True):
     stored: str
 
 
+class Sharer(Declared, frozen=True):
+    """A derived table that is equal to another one and therefore is not built: its full name, and the stage it was taken from."""
+
+    name: str
+    stage: str
+
+
 class Definition(Declared, frozen=True):
     """A Tier-2 table as it should be: `declared` by the author, `derived` by the split, or a `detail` captured from a source."""
 
@@ -82,11 +90,23 @@ class Definition(Declared, frozen=True):
     sort_by: tuple[str, ...] = ()
     grain: tuple[str, ...] = ()
     """The columns by which the split grouped a derived table, if it did. For people: no part of the fingerprint."""
+    relations: dict[str, str] = {}
+    """For a derived table: each name that `sql` reads, and which of `reads` that is. Empty: by their own names."""
+    shared: tuple[Sharer, ...] = ()
+    """Equal tables, of other calculations or stages, that are read from this one."""
+
+    def named(self, relation_of: Callable[[str], str]) -> dict[str, str]:
+        """Each name that `sql` reads, and which of `reads` that is. `relation_of` gives a Tier-2 table's own name in SQL."""
+        return self.relations or {relation_of(name): name for name in self.reads}
 
     def fingerprint(self, reads: dict[str, object]) -> str:
-        """Name of the slice: a hash of everything its rows depend on. `reads` gives the identity of each of `self.reads`."""
+        """Name of the slice: a hash of everything its rows depend on. `reads` gives the identity of each of `self.reads`.
+
+        What the table, or one that it reads, is called is no part of it: equal tables have equal slices.
+        """
+        named = self.relations or {name: name for name in self.reads}
         identity = {
-            "semantics": SEMANTICS, "sql": self.canonical, "reads": {name: reads[name] for name in self.reads},
+            "semantics": SEMANTICS, "sql": self.canonical, "reads": {name: reads[full] for name, full in named.items()},
             "columns": [(column.name, column.type, column.stored) for column in self.columns],
             "layout": [self.key, self.partition_by, self.sort_by],
         }  # fmt: skip
@@ -101,6 +121,16 @@ class Table(Declared, frozen=True):
     files: tuple[str, ...]
     rows: int
     bytes: int
+    stored: tuple[str, ...] = ()
+    """The types that its files hold, column by column, where that is narrower than the definition asks for."""
+
+    @property
+    def columns(self) -> tuple[StoredColumn, ...]:
+        """Its columns as its files hold them."""
+        columns = self.definition.columns
+        if not self.stored:
+            return columns
+        return tuple(msgspec.structs.replace(c, stored=stored) for c, stored in zip(columns, self.stored, strict=True))
 
     @property
     def content(self) -> str:
@@ -129,6 +159,17 @@ class Compiled(Declared, frozen=True):
     outputs: dict[str, tuple[Column, ...]]
     """Each output's columns and types, as the unsplit script gives them."""
     reasons: tuple[Reason, ...]
+    tables: dict[str, str] = {}
+    """For each table of the split, by its name there: the full name of the Tier-2 table that holds it, which may be another
+    calculation's that is equal."""
+
+
+class Counted(Declared, frozen=True):
+    """What a counting query gave when the split was chosen, and how many rows the sources had that it read, which tell for how long
+    that may be believed."""
+
+    rows: int
+    sources: dict[str, int]
 
 
 class Edition(Declared, frozen=True):
@@ -142,3 +183,5 @@ class Edition(Declared, frozen=True):
     calculations: dict[str, Compiled]
     input_types: dict[str, dict[str, str]]
     """For each input with a hierarchy: the types of its level columns in the hierarchy's table."""
+    counts: dict[str, Counted] = {}
+    """What was counted to choose the split, by counting query."""

@@ -251,7 +251,8 @@ class _Explaining:
     # Stages
 
     def stage(self, name: str, stage: Stage) -> Explained:
-        told = tuple(self.tell(reason) for reason in self.told.get(name, ()))
+        # Once is enough, if looking at the stage and at the SELECT in it found the same.
+        told = tuple(dict.fromkeys(self.tell(reason) for reason in self.told.get(name, ())))
         own = [one for one in told if one.scope.lower() == name]
         ahead = next((one for one in own if one.decision != "residual"), None)
         left = self.residual.get(name)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from forebay.split.frames import Frame, Names, Relation
-from forebay.split.parameters import CLOCK_CALLS, CLOCK_WORDS
+from forebay.split.frames import Frame, Names, Relation, is_clock
 from forebay.split.scopes import resolve
 from forebay.split.shape import around
 from forebay.split.spans import Template, source_text
@@ -234,6 +233,7 @@ class Block:
         if meant is None:
             return Refs(unclear=True)
         if isinstance(meant, exp.Expr):
+            self.plain[id(column)] = ("(", meant.unalias(), ")")
             return self.refs(meant.unalias())
         return self._refs_of_part(meant, column.name.lower(), column)
 
@@ -319,11 +319,6 @@ def _parts(node: exp.Expr, kind: type[exp.Expr]) -> list[exp.Expr]:
     while isinstance(node, exp.Paren):
         node = node.this
     return [*_parts(node.this, kind), *_parts(node.expression, kind)] if isinstance(node, kind) else [node]
-
-
-def is_clock(node: exp.Expr) -> bool:
-    """Whether `node` asks for the time."""
-    return isinstance(node, exp.Func) and written_name(node) in {*CLOCK_CALLS, *CLOCK_WORDS}
 
 
 def is_aggregate(node: exp.Expr) -> bool:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from forebay.split.parameters import used
+from forebay.split.parameters import CLOCK_CALLS, CLOCK_WORDS
 from forebay.split.scopes import named_tables, resolve
 from forebay.split.shape import around
-from forebay.split.spans import Unplaced, parse_placed, source_text, text_of
-from forebay.split.stability import is_unstable
+from forebay.split.spans import parse_placed
+from forebay.split.stability import is_unstable, written_name
 from forebay.split.types import DOUBLE, INTEGER, UNKNOWN, Type, common, infer
 
 Origins = frozenset[tuple[str, int]]
@@ -294,11 +294,9 @@ class Names:
         return self._dynamic[id(node)]
 
     def _reads_dynamic(self, node: exp.Expr) -> bool:
-        try:
-            text = text_of(node)
-        except Unplaced:
-            text = source_text(node)
-        if used(text) or is_unstable(node, lambda part: self.type(part).is_exact):
+        if any(isinstance(part, exp.Placeholder | exp.Parameter) or is_clock(part) for part in node.walk()):
+            return True
+        if is_unstable(node, lambda part: self.type(part).is_exact):
             return True
         for table, cte in named_tables(node):
             if cte is not None:
@@ -396,3 +394,11 @@ def _orders(column: exp.Column, home: exp.Select) -> bool:
     """Whether `column` is in the ORDER BY of `home` itself, not in one of a window or aggregate."""
     order = column.parent.parent if column.parent else None
     return order is not None and order is home.args.get("order")
+
+
+def is_clock(node: exp.Expr) -> bool:
+    """Whether `node` asks for the time."""
+    return isinstance(node, exp.Func) and written_name(node) in _CLOCK
+
+
+_CLOCK = frozenset({*CLOCK_CALLS, *CLOCK_WORDS})

@@ -58,7 +58,9 @@ def parse_placed(text: str) -> exp.Expr:
 def place(node: exp.Expr) -> tuple[int, int]:
     """The offsets of `node` in its text, as (first, past the last). Raises Unplaced."""
     if _PLACE not in node.meta:
-        node.meta[_PLACE] = next((span for span in _candidates(node) if _is_at(node, span)), None)
+        recorded = [] if isinstance(node, exp.Column | exp.Identifier) else node.meta.get(_SPANS, [])
+        found_at = next((span for span in recorded if _is_at(node, span)), None)
+        node.meta[_PLACE] = found_at or next((span for span in _candidates(node) if _is_at(node, span)), None)
     found: tuple[int, int] | None = node.meta[_PLACE]
     if found is None:
         raise Unplaced(node.sql("duckdb"))

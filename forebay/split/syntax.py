@@ -7,6 +7,7 @@ tree printed again changes names, types and now and then the meaning. The dialec
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import sqlglot
@@ -39,13 +40,26 @@ def tokenize(text: str, place: Place) -> list[Token]:
 
     `sql.syntax` for a string or comment that is not closed, at its opening.
     """
+    found = _tokens(text)
+    if isinstance(found, _Malformed):
+        raise ForebayError("sql.syntax", found.what, where=place.at(text, found.offset))
+    return list(found)
+
+
+class _Malformed(NamedTuple):
+    what: str
+    offset: int
+
+
+@lru_cache(maxsize=4096)  # the split asks for the same pieces of text again and again
+def _tokens(text: str) -> tuple[Token, ...] | _Malformed:
     masked = mask(text)
     if masked.unclosed is not None:
-        raise ForebayError("sql.syntax", "a string, quoted name or comment is not closed", where=place.at(text, masked.unclosed))
+        return _Malformed("a string, quoted name or comment is not closed", masked.unclosed)
     try:
         found = DUCKDB.tokenize(masked.text)
     except TokenError as error:
-        raise ForebayError("sql.syntax", "a number or string is malformed", where=place.at(text, error.end or 0)) from error
+        return _Malformed("a number or string is malformed", error.end or 0)
     tokens: list[Token] = []
     for token in found:
         if token.start in masked.parameters:
@@ -54,7 +68,7 @@ def tokenize(text: str, place: Place) -> list[Token]:
             tokens.append(Token(TokenType.VAR, text[start + 1 : end + 1], line, col, start + 1, end))
         else:
             tokens.append(token)
-    return tokens
+    return tuple(tokens)
 
 
 def parse_tokens(tokens: Sequence[Token], text: str, place: Place, parser: Parser | None = None) -> exp.Expr:

@@ -85,7 +85,7 @@ def _wrapped(head: str, between: str, names: Sequence[str]) -> list[str]:
     """Names in lines that fit a box."""
     lines: list[str] = []
     for name in names:
-        if lines and len(lines[-1]) + len(between) + len(name) <= _LONGEST:
+        if lines and len(lines[-1] + between + name + between.rstrip()) <= _LONGEST:
             lines[-1] += between + name
         else:
             lines.append(name if lines else head + name)

@@ -209,7 +209,10 @@ def _sql(found: Any) -> Iterator[str]:
             yield from (f"-- {line}" for line in table.sql.splitlines())
         else:
             yield f"-- {table.name}: {figures(table)}{f', one row per {grain(table)}' if table.grain else ''}"
-            yield from _create(table.relation, table.sql)
+            first, *others = table.relations
+            yield from _create(first, table.sql)
+            for other in others:
+                yield f"create view {_quoted(other)} as from {_quoted(first)};"
     yield ""
     yield f"-- {found.calculation}: computed by every run" + ("" if any(stage.sql for stage in found.stages) else ": nothing")
     for stage in found.stages:
@@ -219,8 +222,11 @@ def _sql(found: Any) -> Iterator[str]:
 
 
 def _create(name: str, sql: str) -> Iterator[str]:
-    quoted = name.replace('"', '""')
-    yield f'create table "{quoted}" as'
+    yield f"create table {_quoted(name)} as"
     # On a line of its own, because the SQL may end in a comment.
     yield sql
     yield ";"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

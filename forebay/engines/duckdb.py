@@ -20,6 +20,8 @@ Connection = duckdb.DuckDBPyConnection
 Error = duckdb.Error
 OutOfMemory = duckdb.OutOfMemoryException
 Interrupted = duckdb.InterruptException
+ConversionError = duckdb.ConversionException
+OutOfRange = duckdb.OutOfRangeException
 
 _STORED = {
     "TINYINT": "INTEGER", "SMALLINT": "INTEGER", "UTINYINT": "INTEGER", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT",
@@ -192,6 +194,16 @@ def stored_type(type_: str) -> str | None:
     if type_ in _AS_IS or re.fullmatch(r"DECIMAL\(\d+,\d+\)", type_):
         return type_
     return _STORED.get(type_)
+
+
+def narrowed(stored: str) -> str:
+    """The 64-bit type for numbers of a 128-bit `stored` type, if they fit; other types as they are.
+
+    Measured (docs/adr/0010): it scans 3 to 4 times faster. 32 bits instead of 64 gain little, and the cast back would keep filters from
+    passing over row groups.
+    """
+    found = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", stored)
+    return f"DECIMAL(18,{found[2]})" if found and int(found[1]) > 18 >= int(found[2]) else stored
 
 
 def logical(columns: Sequence[tuple[str, str, str]], relation: str) -> str:

@@ -6,7 +6,6 @@ It is self-contained: a run needs this document, the files it names and the user
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -94,10 +93,6 @@ class Definition(Declared, frozen=True):
     """For a derived table: each name that `sql` reads, and which of `reads` that is. Empty: by their own names."""
     shared: tuple[Sharer, ...] = ()
     """Equal tables, of other calculations or stages, that are read from this one."""
-
-    def named(self, relation_of: Callable[[str], str]) -> dict[str, str]:
-        """Each name that `sql` reads, and which of `reads` that is. `relation_of` gives a Tier-2 table's own name in SQL."""
-        return self.relations or {relation_of(name): name for name in self.reads}
 
     def fingerprint(self, reads: dict[str, object]) -> str:
         """Name of the slice: a hash of everything its rows depend on. `reads` gives the identity of each of `self.reads`.

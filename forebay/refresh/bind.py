@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from forebay.errors import ForebayError, Problems, nearest
 from forebay.project.edition import Compiled, Definition, Edition, File, SourceVersion, StoredColumn
 from forebay.project.project import Calculation, Column, Project, Source, Tier2Table
 from forebay.project.values import sample
+from forebay.refresh.count import Counts
+from forebay.refresh.share import share
 from forebay.split import parameters
 from forebay.split.names import canonical, tables_read
 from forebay.split.split import Split, split
@@ -40,6 +42,8 @@ class Bound(msgspec.Struct, frozen=True):
     input_types: Schemas
     counted: dict[str, int] = {}
     """Rows of Tier-2 tables, by full name, that were counted to decide on them."""
+    shared: dict[str, str] = {}
+    """For each derived table that is not built because it is equal to another one: that one. By full names."""
 
 
 def resolve(
@@ -122,10 +126,16 @@ def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[
     )  # fmt: skip
 
 
-def bind(project: Project, document: Document, versions: Mapping[str, SourceVersion], kept: Mapping[str, frozenset[str]]) -> Bound:
+def bind(
+    project: Project,
+    document: Document,
+    versions: Mapping[str, SourceVersion],
+    kept: Mapping[str, frozenset[str]],
+    counts: Counts,
+) -> Bound:
     """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
     with duckdb.without_pandas(), _scratch() as connection:
-        return _Binder(project, document, versions, kept, connection).bound()
+        return _Binder(project, document, versions, kept, counts, connection).bound()
 
 
 class _Binder:
@@ -135,9 +145,10 @@ class _Binder:
         document: Document,
         versions: Mapping[str, SourceVersion],
         kept: Mapping[str, frozenset[str]],
+        counts: Counts,
         connection: duckdb.Connection,
     ) -> None:
-        self.kept = kept
+        self.kept, self.counts, self.versions = kept, counts, versions
         self.project = project
         self.document = document
         self.broken: set[str] = set()
@@ -155,21 +166,25 @@ class _Binder:
         if self.problems:
             raise Problems(self.problems)
         parts = []
+        statistics = self.counts.over(self.versions, declared, self.project.limits)
         for calculation in self.project.calculations:
             try:
-                parts.append((calculation, *self._calculation(calculation)))
+                parts.append((calculation, *self._calculation(calculation, statistics)))
             except ForebayError as error:
                 self.problems += error.errors if isinstance(error, Problems) else [error]
         if self.problems:
             raise Problems(self.problems)
         details = self._details([split_ for _, _, split_, _ in parts])
         derived = [definition for _, _, _, definitions in parts for definition in definitions]
+        shared = share([*declared, *derived, *details])
         captured = {definition.relation for definition in details}
         calculations = {
-            calculation.name: self._compiled(calculation, outputs, split_, captured) for calculation, outputs, split_, _ in parts
+            calculation.name: self._compiled(calculation, outputs, split_, captured, shared.owners) for calculation, outputs, split_, _ in parts
         }
-        counted = {f"{calculation.name}.{name.lower()}": rows for calculation, _, made, _ in parts for name, rows in made.rows.items()}
-        return Bound(tuple(declared + derived + details), calculations, input_types, counted)
+        counted = {
+            calculations[calculation.name].tables[name.lower()]: rows for calculation, _, made, _ in parts for name, rows in made.rows.items()
+        }
+        return Bound(shared.definitions, calculations, input_types, counted, dict(shared.owners))
 
     def _empty(self, name: str, columns: Mapping[str, str]) -> None:
         # A view, as it is in a run, where there is no `rowid`.
@@ -271,7 +286,7 @@ class _Binder:
 
     # Calculations
 
-    def _calculation(self, calculation: Calculation) -> tuple[dict[str, tuple[Column, ...]], Split, list[Definition]]:
+    def _calculation(self, calculation: Calculation, statistics: Callable[[str], int]) -> tuple[dict[str, tuple[Column, ...]], Split, list[Definition]]:
         """The outputs' columns, the split, and the Tier-2 tables it derives."""
         types = {parameter.name: parameter.type for parameter in calculation.parameters}
         self.connection.execute("BEGIN")
@@ -297,7 +312,7 @@ class _Binder:
         while True:
             made = split(
                 calculation.stages, static, inputs, types, outputs=calculation.outputs, tables=frozenset(self.full_names),
-                stage_types=stage_types, keep=keep,
+                stage_types=stage_types, keep=keep, statistics=statistics,
             )  # fmt: skip
             if not prune:
                 made = msgspec.structs.replace(made, reads=dict.fromkeys(made.reads))
@@ -333,10 +348,11 @@ class _Binder:
             stored = _stored(columns)
             if isinstance(stored, str) or (name in stage_types and columns != stage_types[name]):
                 return owner
+            relations = {read: full.get(read, read) for read in sorted(tables_read(sql))}
             definition = Definition(
-                name=f"{calculation.name}.{name}", relation=name, kind="derived", sql=sql,
-                reads=tuple(sorted(full.get(read, read) for read in tables_read(sql))), columns=stored,
-                canonical=canonical(sql), file=calculation.file, line=stage.line, stage=owner, grain=made.grain.get(written, ()),
+                name=f"{calculation.name}.{name}", relation=name, kind="derived", sql=sql, reads=tuple(sorted(set(relations.values()))),
+                columns=stored, canonical=canonical(sql), file=calculation.file, line=stage.line, stage=owner,
+                sort_by=_sortable(made.sort.get(written, ()), columns), grain=made.grain.get(written, ()), relations=relations,
             )  # fmt: skip
             full[name] = definition.name
             definitions.append(definition)
@@ -358,7 +374,11 @@ class _Binder:
     def _details(self, splits: Sequence[Split]) -> list[Definition]:
         """What the residuals read of sources that others may overwrite, captured: one table per source, with the columns needed."""
         wanted: dict[str, set[str]] = {}
+        # By one order only. The first calculation's, so that adding another one sorts nothing anew.
+        sort: dict[str, tuple[str, ...]] = {}
         for made in splits:
+            for source, order in made.sort.items():
+                sort.setdefault(source.lower(), order)
             for source, columns in made.reads.items():
                 wanted.setdefault(source, set()).update(self._storable(source, columns) if columns is not None else self.schemas[source])
         details = []
@@ -377,20 +397,23 @@ class _Binder:
             details.append(
                 Definition(
                     name=f"detail.{name}", relation=name, kind="detail", sql=sql, reads=(name,), columns=stored, canonical=sql,
-                    file="forebay.yaml",
+                    file="forebay.yaml", sort_by=_sortable(sort.get(name.lower(), ()), kept),
                 )
             )  # fmt: skip
         return details
 
-    def _compiled(self, calculation: Calculation, outputs: dict[str, tuple[Column, ...]], made: Split, captured: set[str]) -> Compiled:
+    def _compiled(
+        self, calculation: Calculation, outputs: dict[str, tuple[Column, ...]], made: Split, captured: set[str], owners: Mapping[str, str]
+    ) -> Compiled:
         types = {parameter.name: parameter.type for parameter in calculation.parameters}
         read = frozenset().union(*(tables_read(stage.sql) for stage in made.residual))
         script_read = frozenset().union(*(tables_read(stage.sql) for stage in calculation.stages))
-        derived = {name.lower() for name in made.tier2}
+        own = {name.lower(): f"{calculation.name}.{name.lower()}" for name in made.tier2}
+        derived = {name: owners.get(full, full) for name, full in own.items()}
         relations = {}
         for name in sorted(read | frozenset(calculation.outputs)):
             if name in derived:
-                relations[name] = f"{calculation.name}.{name}"
+                relations[name] = derived[name]
             elif name in self.full_names:
                 relations[name] = self.full_names[name]
             elif name in captured:
@@ -405,6 +428,7 @@ class _Binder:
             script_reads=tuple(sorted(script_read & self.schemas.keys())),
             outputs=outputs,
             reasons=made.reasons,
+            tables=derived,
         )
 
     def _bind(self, stage: Stage, file: str, sql: str, types: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -428,6 +452,12 @@ class _Binder:
 
 def _binding_advice(text: str) -> str:
     return "" if "Candidate bindings" in text or "Did you mean" in text else "Mend the SQL, or the columns of what it reads"
+
+
+def _sortable(order: Sequence[str], columns: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of the columns that the split would sort by which the table has, as it spells them."""
+    spelled = {name.lower(): name for name in columns}
+    return tuple(dict.fromkeys(spelled[name.lower()] for name in order if name.lower() in spelled))
 
 
 def _stored(columns: Mapping[str, str]) -> tuple[StoredColumn, ...] | str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,37 +13,13 @@ import msgspec
 from forebay.engines import duckdb
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
-from forebay.project.edition import Definition, SourceVersion, StoredColumn, Table
+from forebay.project.edition import Definition, SourceVersion, Table
 from forebay.project.identity import stat_key
 from forebay.project.project import Limits
 from forebay.refresh import bind
 from forebay.refresh.plan import Planned
-from forebay.split.stage import Stage
-
-ROW_GROUP = 122_880
-
-
-class Slice(msgspec.Struct, frozen=True):
-    """What `slice.json` says of a finished slice. `seconds` is how long it took when it was built."""
-
-    files: tuple[str, ...]
-    """Names relative to the slice's folder."""
-    rows: int
-    bytes: int
-    rows_in: int
-    seconds: float
-
-
-def existing(lake: Lake, table: str, fingerprint: str) -> Slice | None:
-    """The finished slice, if there is one."""
-    folder = lake.slice(table, fingerprint)
-    try:
-        slice_ = msgspec.json.decode((folder / "slice.json").read_bytes(), type=Slice)
-        return slice_ if sum((folder / name).stat().st_size for name in slice_.files) == slice_.bytes else None
-    except (FileNotFoundError, msgspec.DecodeError):
-        # Lost or damaged by somebody: it is built again.
-        return None
-
+from forebay.refresh.slices import Slice, reading
+from forebay.refresh.write import write
 
 def _sync(paths: Iterable[Path]) -> None:
     """On disk before the rename that declares the slice complete, lest a power loss leave the name without the bytes."""
@@ -55,12 +31,6 @@ def _sync(paths: Iterable[Path]) -> None:
             os.close(descriptor)
 
 
-def as_table(lake: Lake, definition: Definition, fingerprint: str, built: Slice) -> Table:
-    """A finished slice as the edition's document holds it."""
-    folder = lake.slice(definition.name, fingerprint)
-    return Table(definition, fingerprint, tuple(str(folder / name) for name in built.files), built.rows, built.bytes)
-
-
 def build(
     planned: Planned,
     versions: Mapping[str, SourceVersion],
@@ -68,8 +38,12 @@ def build(
     lake: Lake,
     limits: Limits,
     progress: Callable[[float], None],
+    stored_before: tuple[str, ...] = (),
 ) -> Slice:
-    """Build the slice that `planned` asks for. `tables` holds the Tier-2 tables it reads. Raises ForebayError, leaving nothing."""
+    """Build the slice that `planned` asks for. `tables` holds the Tier-2 tables it reads. Raises ForebayError, leaving nothing.
+
+    `stored_before`, the types that the table's last slice holds, saves trying what did not fit then.
+    """
     definition = planned.definition
     target = lake.slice(definition.name, planned.fingerprint)
     folder = lake.writable(target)
@@ -79,13 +53,15 @@ def build(
             memory=limits.refresh_memory, temp_directory=folder / "temp", temp_disk=limits.refresh_temp_disk, threads=limits.threads
         )
         try:
-            copied, written = _write(connection, definition, versions, tables, folder, progress)
-            _one_row_per_key(connection, definition, written)
-            _dates_within_calendar(connection, definition, written)
-            rows, size = _totals(connection, written)
-            if rows != copied:
+            for name, select in _relations(definition, versions, tables):
+                connection.execute(f"CREATE VIEW {duckdb.quoted(name)} AS {select}")
+            written = write(connection, definition, folder, progress, stored_before)
+            _one_row_per_key(connection, definition, written.files)
+            _dates_within_calendar(connection, definition, written.files)
+            rows, size = _totals(connection, written.files)
+            if rows != written.rows:
                 raise ForebayError(
-                    "refresh.rows_lost", f"{copied:,} rows were written, but {rows:,} are in the files", where=f"table `{definition.name}`",
+                    "refresh.rows_lost", f"{written.rows:,} rows were written, but {rows:,} are in the files", where=f"table `{definition.name}`",
                     advice="Two values of `partition_by` make the same folder name: partition by another column",
                 )  # fmt: skip
         except duckdb.Error as error:
@@ -95,12 +71,14 @@ def build(
         for name in definition.reads:
             _unchanged(versions.get(name))
         shutil.rmtree(folder / "temp", ignore_errors=True)
-        files = tuple(str(path.relative_to(folder)) for path in written)
-        built = Slice(files, rows, size, planned.rows_in, round(time.monotonic() - started, 3))
+        files = tuple(str(path.relative_to(folder)) for path in written.files)
+        seconds = round(time.monotonic() - started, 3)
+        stored = () if written.columns == definition.columns else tuple(column.stored for column in written.columns)
+        built = Slice(files, rows, size, planned.rows_in, seconds, stored)
         (folder / "slice.json").write_bytes(msgspec.json.encode(built))
-        _sync([*written, folder / "slice.json", folder])
+        _sync([*written.files, folder / "slice.json", folder])
         if target.exists():
-            # `existing` found it damaged.
+            # `find` has seen it damaged.
             shutil.rmtree(target)
         folder.rename(target)
         return built
@@ -108,63 +86,16 @@ def build(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def reading(name: str, versions: Mapping[str, SourceVersion], tables: Mapping[str, Table]) -> str:
-    """A SELECT over what `name` (a source, or a Tier-2 table's full name) stands for in this edition."""
-    if name in versions:
-        version = versions[name]
-        return duckdb.files([file.path for file in version.files], version.source.format, version.source.options, version.source.columns)
-    table = tables[name]
-    files = duckdb.files(table.files, "parquet", {}, {})
-    return duckdb.logical(_triples(table.definition.columns), f"({files})")
+def _relations(
+    definition: Definition, versions: Mapping[str, SourceVersion], tables: Mapping[str, Table]
+) -> Iterator[tuple[str, str]]:
+    """Every name that the table's SQL reads, and a SELECT of what it stands for."""
+    own = {name if name in versions else tables[name].definition.relation: name for name in definition.reads}
+    for relation, name in (definition.relations or own).items():
+        yield relation, reading(name, versions, tables)
 
 
-def _write(
-    connection: duckdb.Connection,
-    definition: Definition,
-    versions: Mapping[str, SourceVersion],
-    tables: Mapping[str, Table],
-    folder: Path,
-    progress: Callable[[float], None],
-) -> tuple[int, list[Path]]:
-    """Rows written, and the files. They may be fewer than the rows if the engine overwrote one of its own files."""
-    for name in definition.reads:
-        relation = name if name in versions else tables[name].definition.relation
-        connection.execute(f"CREATE VIEW {duckdb.quoted(relation)} AS {reading(name, versions, tables)}")
-    select = duckdb.storable(_triples(definition.columns), f"(\n{definition.sql}\n)")
-    if definition.sort_by or definition.partition_by:
-        order = dict.fromkeys([*([definition.partition_by] if definition.partition_by else []), *definition.sort_by])
-        select += f" ORDER BY {', '.join(duckdb.quoted(name) for name in order)}"
-    ids = ", ".join(f"{duckdb.quoted(column.name)}: {number}" for number, column in enumerate(definition.columns, 1))
-    # Nested columns need ids of their own; without any, readers go by the table's name mapping.
-    flat = not any(column.stored.endswith("[]") for column in definition.columns)
-    layout = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}" + (f", FIELD_IDS {{{ids}}}" if flat else "")
-    one = folder / "part.parquet"
-    if definition.partition_by is None:
-        return _copy(connection, definition, f"COPY ({select}) TO {duckdb.literal(str(one))} ({layout})", progress), [one]
-    partition = f"PARTITION_BY ({duckdb.quoted(definition.partition_by)}), WRITE_PARTITION_COLUMNS true"
-    parts = folder / "parts"
-    copied = _copy(connection, definition, f"COPY ({select}) TO {duckdb.literal(str(parts))} ({layout}, {partition})", progress)
-    written = sorted(parts.rglob("*.parquet"))
-    if not written:
-        # No row, no partition; an empty table still has columns, which readers need a file to see.
-        connection.execute(f"COPY ({select} LIMIT 0) TO {duckdb.literal(str(one))} ({layout})")
-        return 0, [one]
-    return copied, written
-
-
-def _copy(connection: duckdb.Connection, definition: Definition, statement: str, progress: Callable[[float], None]) -> int:
-    try:
-        return int(duckdb.execute(connection, statement, progress=progress)[0][0])
-    except duckdb.Error as error:
-        _, position = duckdb.message(error)
-        start = statement.find(definition.sql)
-        if position is not None and start <= position <= start + len(definition.sql):
-            stage = Stage(definition.relation, definition.sql, definition.line)
-            error.add_note(stage.place(definition.file, definition.sql, position - start))
-        raise
-
-
-def _totals(connection: duckdb.Connection, written: list[Path]) -> tuple[int, int]:
+def _totals(connection: duckdb.Connection, written: Sequence[Path]) -> tuple[int, int]:
     return duckdb.parquet_rows(connection, [str(path) for path in written]), sum(path.stat().st_size for path in written)
 
 
@@ -189,7 +120,7 @@ def check_key(version: SourceVersion, lake: Lake, limits: Limits) -> None:
         )  # fmt: skip
 
 
-def _one_row_per_key(connection: duckdb.Connection, definition: Definition, written: list[Path]) -> None:
+def _one_row_per_key(connection: duckdb.Connection, definition: Definition, written: Sequence[Path]) -> None:
     if definition.key:
         repeated = _repeated(connection, definition.key, f"({duckdb.files([str(path) for path in written], 'parquet', {}, {})})")
         if repeated:
@@ -200,7 +131,7 @@ def _one_row_per_key(connection: duckdb.Connection, definition: Definition, writ
             )  # fmt: skip
 
 
-def _dates_within_calendar(connection: duckdb.Connection, definition: Definition, written: list[Path]) -> None:
+def _dates_within_calendar(connection: duckdb.Connection, definition: Definition, written: Sequence[Path]) -> None:
     """Iceberg readers know the years 1 to 9999; DuckDB also knows others, and infinity."""
     dated = [column.name for column in definition.columns if column.stored.startswith(("DATE", "TIMESTAMP"))]
     if not dated:
@@ -259,6 +190,3 @@ def _explain(
     where = f"{place}, table `{definition.name}`"
     return ForebayError("refresh.failed", text, where=where, advice="Mend the SQL or the data, then refresh again")
 
-
-def _triples(columns: tuple[StoredColumn, ...]) -> list[tuple[str, str, str]]:
-    return [(column.name, column.type, column.stored) for column in columns]

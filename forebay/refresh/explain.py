@@ -52,8 +52,8 @@ class Ahead(msgspec.Struct, frozen=True):
     """A Tier-2 table that a run of the calculation reads, or that such a table is made of."""
 
     name: str
-    relation: str
-    """The name by which a run reads it."""
+    relations: tuple[str, ...]
+    """The names that the calculation's SQL reads it by: more than one only if it stands for several equal tables."""
     kind: str
     """Declared, derived or detail."""
     state: str
@@ -188,7 +188,7 @@ class _Explaining:
         for reason in compiled.reasons:
             self.told.setdefault(reason.stage.lower(), []).append(reason)
         self.needed = self.closure(relation for relation in compiled.relations.values() if not relation.startswith("source:"))
-        self.names = {full: name for name, full in compiled.relations.items()}
+        self.standing_for = {sharer.name: name for name, one in self.all.items() for sharer in one.definition.shared}
         self.by_relation = {self.all[name].definition.relation: name for name in self.needed}
 
     def closure(self, names: Iterable[str]) -> set[str]:
@@ -243,10 +243,15 @@ class _Explaining:
     def ahead(self, one: Built, read_by_run: bool) -> Ahead:
         definition = one.definition
         return Ahead(
-            name=definition.name, relation=self.names.get(definition.name, definition.relation), kind=definition.kind,
+            name=definition.name, relations=self.names(definition), kind=definition.kind,
             state=one.state, rows=one.rows, source_rows=self.rows_of(self.sources_of(definition.reads)), grain=definition.grain,
             reads=definition.reads, read_by_run=read_by_run, sql=definition.sql,
         )  # fmt: skip
+
+    def names(self, definition: Definition) -> tuple[str, ...]:
+        named = [self.compiled.relations, *(self.all[name].definition.relations for name in sorted(self.needed))]
+        found = [name for relations in named for name, full in relations.items() if full == definition.name]
+        return tuple(dict.fromkeys(found)) or (definition.relation,)
 
     # Stages
 
@@ -295,7 +300,12 @@ class _Explaining:
     def table(self, written: str) -> str:
         """The full name of a Tier-2 table by the name that the split gave it."""
         name = written.lower()
-        return self.compiled.relations.get(name) or self.by_relation.get(name) or f"{self.compiled.name}.{name}"
+        full = f"{self.compiled.name}.{name}"
+        return (
+            self.compiled.relations.get(name)
+            or self.standing_for.get(full)
+            or (full if full in self.all else self.by_relation.get(name, full))
+        )
 
     def advice(self, reason: Reason) -> str:
         """A sentence for a reason that has none of its own. What reads no rows of sources is not to be bettered by it."""

@@ -19,7 +19,7 @@ import msgspec
 
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
-from forebay.project.edition import Edition, File, SourceVersion, Table
+from forebay.project.edition import Counted, Edition, File, SourceVersion, Table
 from forebay.project.folder import Folder
 from forebay.project.project import Project
 from forebay.refresh import observe
@@ -28,6 +28,7 @@ from forebay.state.store import Store, now
 
 if TYPE_CHECKING:
     from forebay.refresh.bind import Bound
+    from forebay.refresh.count import Counting, Counts
 
 
 class Listener(Protocol):
@@ -60,6 +61,8 @@ class Outcome(msgspec.Struct, frozen=True):
     seconds: float
     on_demand: tuple[str, ...] = ()
     """What could not be computed ahead and why, in words: it is left to the runs."""
+    shared: dict[str, str] = {}
+    """For each derived table that is not built because another one is equal: that one. By full names."""
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -97,21 +100,22 @@ def prospect(
     store: Store,
     current: Edition | None,
     hashing: Callable[[str, int], None],
+    counts: Counts,
     kept: Mapping[str, frozenset[str]] | None = None,
 ) -> Prospect:
-    """Read the project, observe its sources, bind and plan. Changes nothing but the memory of file hashes.
+    """Read the project, observe its sources, bind and plan. Changes nothing but the memory of file hashes, and `counts`.
 
     `kept` names, for each calculation, stages that are not to be split.
     """
     # Only needed when something has changed, and slow to import.
     from forebay.project.load import load  # noqa: PLC0415
-    from forebay.refresh import bind, build  # noqa: PLC0415
+    from forebay.refresh import bind, slices  # noqa: PLC0415
 
     project = load(folder)
     pinned = pin(project, folder.path, store, hashing)
     versions = bind.resolve(project, folder.document, pinned, current)
-    bound = bind.bind(project, folder.document, versions, kept or {})
-    made = plan(bound.definitions, versions, current, project.files, lambda t, f: build.existing(lake, t, f) is not None)
+    bound = bind.bind(project, folder.document, versions, kept or {}, counts)
+    made = plan(bound.definitions, versions, current, project.files, lambda t, f: slices.find(lake, t, f) is not None)
     return Prospect(project, versions, made, bound)
 
 
@@ -146,10 +150,16 @@ def current_edition(store: Store) -> tuple[Edition | None, bool]:
     return msgspec.json.decode(document, type=Edition), in_lake
 
 
-def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] = lambda path, size: None) -> Outcome:
+def refresh(
+    path: Path,
+    watching: Watching,
+    hashing: Callable[[str, int], None] = lambda path, size: None,
+    counting: Counting = lambda sources, rows: None,
+) -> Outcome:
     """Bring the project in folder `path` up to date. Raises Problems if tables failed; what was built is kept for the next call.
 
-    `hashing` hears of each file that must be read to know its content, and its size in bytes.
+    `hashing` hears of each file that must be read to know its content, and its size in bytes; `counting` of the sources that are
+    counted to choose what to compute ahead, and their rows.
     """
     started = time.monotonic()
     folder = Folder(path)
@@ -163,11 +173,15 @@ def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] 
             _show(current, lake, store)
         if current is not None and unchanged(folder, store, current):
             return Outcome(current.number, False, 0, time.monotonic() - started)
+        from forebay.refresh.count import Counts  # noqa: PLC0415
+
         lake.sweep()
+        counts = Counts(lake, current, counting)
         kept: dict[str, frozenset[str]] = {}
         told: list[str] = []
         while True:
-            work = prospect(folder, lake, store, current, hashing, kept)
+            counts.used.clear()
+            work = prospect(folder, lake, store, current, hashing, counts, kept)
             with watching(work.plan) as listener:
                 tables, failures = _build(work, current, lake, listener)
             if not failures:
@@ -179,11 +193,11 @@ def refresh(path: Path, watching: Watching, hashing: Callable[[str, int], None] 
                 _stage(current, lake)
                 _show(current, lake, store)
             return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told))
-        edition = _edition(work, tables, _next_number(lake, current))
+        edition = _edition(work, tables, _next_number(lake, current), counts.used)
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode())
         _show(edition, lake, store)
-        return Outcome(edition.number, True, len(work.plan.to_build), time.monotonic() - started, tuple(told))
+        return Outcome(edition.number, True, len(work.plan.to_build), time.monotonic() - started, tuple(told), work.bound.shared)
 
 
 def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -> list[str]:
@@ -197,11 +211,13 @@ def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -
         definition = planned.definition if planned else None
         if definition is None or definition.kind != "derived" or error.code != "refresh.failed":
             raise Problems([error for _, error in failures])
-        calculation = definition.name.partition(".")[0]
-        before = kept.get(calculation, frozenset())
-        if definition.stage in before:
-            raise Problems([error for _, error in failures])
-        kept[calculation] = before | {definition.stage}
+        on_demand = {(definition.name, definition.stage), *((sharer.name, sharer.stage) for sharer in definition.shared)}
+        for name, stage in on_demand:
+            calculation = name.partition(".")[0]
+            before = kept.get(calculation, frozenset())
+            if stage in before:
+                raise Problems([error for _, error in failures])
+            kept[calculation] = before | {stage}
         told.append(
             f"`{definition.name}` cannot be computed ahead ({error.where}: {error.what}): stage `{definition.stage}` stays on demand"
         )
@@ -210,7 +226,7 @@ def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -
 
 def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listener) -> tuple[dict[str, Table], list[Failure]]:
     """Every table of the plan, building those whose slice is missing. A failure stops only the tables that read the failed one."""
-    from forebay.refresh import build  # noqa: PLC0415
+    from forebay.refresh import build, slices  # noqa: PLC0415
 
     limits = work.project.limits
     tables: dict[str, Table] = {}
@@ -225,21 +241,24 @@ def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listen
                 broken.add(name)
     for planned in work.plan.tables:
         name = planned.definition.name
-        slice_ = build.existing(lake, name, planned.fingerprint)
-        if slice_ is None:
+        found = slices.find(lake, name, planned.fingerprint)
+        if found is None:
             if broken & set(planned.definition.reads):
                 broken.add(name)
                 continue
             try:
                 listener.building(planned, 0.0)
-                slice_ = build.build(planned, work.versions, tables, lake, limits, partial(listener.building, planned))
+                before = current.tables.get(name) if current else None
+                hint = tuple(column.stored for column in before.columns) if before else ()
+                built = build.build(planned, work.versions, tables, lake, limits, partial(listener.building, planned), hint)
             except ForebayError as error:
                 listener.failed(planned, error)
                 failures.append((planned, error))
                 broken.add(name)
                 continue
-            listener.built(planned, slice_.rows, slice_.bytes, slice_.seconds)
-        tables[name] = build.as_table(lake, planned.definition, planned.fingerprint, slice_)
+            listener.built(planned, built.rows, built.bytes, built.seconds)
+            found = lake.slice(name, planned.fingerprint), built
+        tables[name] = slices.as_table(planned.definition, planned.fingerprint, *found)
     return tables, failures
 
 
@@ -249,10 +268,10 @@ def _to_check(version: SourceVersion, current: Edition | None) -> bool:
     return before is None or (before.source.key, before.identity()) != (version.source.key, version.identity())
 
 
-def _edition(work: Prospect, tables: Mapping[str, Table], number: int) -> Edition:
+def _edition(work: Prospect, tables: Mapping[str, Table], number: int, counts: Mapping[str, Counted]) -> Edition:
     return Edition(
         number=number, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),
-        calculations=work.bound.calculations, input_types=work.bound.input_types,
+        calculations=work.bound.calculations, input_types=work.bound.input_types, counts=dict(counts),
     )  # fmt: skip
 
 

@@ -486,7 +486,7 @@ class _Rewriting:
                         not any(listed is not other and is_inside(listed, other) for other in elements)
                     ):
                         elements.append(listed)
-            if any(group.args.get(part) for part in ("rollup", "cube", "grouping_sets")):
+            if group.find(exp.Rollup, exp.Cube, exp.GroupingSets):
                 self.rules.add("rollup")
         for element in elements:
             node = element
@@ -898,7 +898,8 @@ class _Rewriting:
         if self.grouped:
             if not columns:
                 columns = ["count(*) AS row_count"]
-            by = f"\nGROUP BY {', '.join(str(number + 1) for number in range(len(keys)))}" if keys else ""
+            # Without keys an aggregate of no rows would be a row.
+            by = f"\nGROUP BY {', '.join(str(number + 1) for number in range(len(keys)))}" if keys else "\nHAVING count(*) > 0"
             counted = ", ".join(text for text, _ in group.keys.values())
             count = f"{with_}SELECT approx_count_distinct(hash({counted}))\n{from_}" if keys else "SELECT 1"
         else:

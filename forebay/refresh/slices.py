@@ -1,0 +1,68 @@
+"""Finished slices: where they are, and how their rows are read. Present = right and done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from forebay.engines import duckdb
+from forebay.lake.root import Lake
+from forebay.project.edition import Definition, SourceVersion, StoredColumn, Table
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """What `slice.json` says of a finished slice. `seconds` is how long it took when it was built."""
+
+    files: tuple[str, ...]
+    """Names relative to the slice's folder."""
+    rows: int
+    bytes: int
+    rows_in: int
+    seconds: float
+    stored: tuple[str, ...] = ()
+    """The types of its columns, where the data allowed narrower ones than the definition asks for."""
+
+
+def find(lake: Lake, table: str, fingerprint: str) -> tuple[Path, Slice] | None:
+    """The finished slice of `table` with its folder, if there is one.
+
+    A table of another name that is equal has the same slice: so it is when a calculation that shared one is renamed or removed.
+    """
+    for folder in _folders(lake, table, fingerprint):
+        try:
+            slice_ = msgspec.json.decode((folder / "slice.json").read_bytes(), type=Slice)
+            if sum((folder / name).stat().st_size for name in slice_.files) == slice_.bytes:
+                return folder, slice_
+        except (FileNotFoundError, msgspec.DecodeError):
+            # Lost or damaged by somebody: it is built again.
+            continue
+    return None
+
+
+def _folders(lake: Lake, table: str, fingerprint: str) -> Iterator[Path]:
+    own = lake.slice(table, fingerprint)
+    yield own
+    if not own.exists():
+        yield from sorted(lake.slices.glob(f"*/{fingerprint}"))
+
+
+def as_table(definition: Definition, fingerprint: str, folder: Path, built: Slice) -> Table:
+    """A finished slice as the edition's document holds it."""
+    files = tuple(str(folder / name) for name in built.files)
+    return Table(definition, fingerprint, files, built.rows, built.bytes, built.stored)
+
+
+def reading(name: str, versions: Mapping[str, SourceVersion], tables: Mapping[str, Table]) -> str:
+    """A SELECT over what `name` (a source, or a Tier-2 table's full name) stands for in this edition."""
+    if name in versions:
+        version = versions[name]
+        return duckdb.files([file.path for file in version.files], version.source.format, version.source.options, version.source.columns)
+    table = tables[name]
+    return duckdb.logical(triples(table.columns), f"({duckdb.files(table.files, 'parquet', {}, {})})")
+
+
+def triples(columns: tuple[StoredColumn, ...]) -> list[tuple[str, str, str]]:
+    """Columns as the engine room takes them: name, type, stored type."""
+    return [(column.name, column.type, column.stored) for column in columns]

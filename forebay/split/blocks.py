@@ -177,7 +177,8 @@ class Block:
                 made_of.append(item.unalias())
         self.merged[id(relation)] = dict(zip(relation.columns, made_of, strict=True))
         self.taken_in.append(body)
-        self.consumed.append(relation.node)
+        if isinstance(relation.node, exp.Table):
+            self.consumed.append(relation.node)
         from_stage = isinstance(relation.node, exp.Table) and resolve(relation.node) is None
         self.rules.add("stage" if from_stage else "cte" if isinstance(relation.node, exp.Table) else "derived_table")
         self._take(frame)

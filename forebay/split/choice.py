@@ -1,4 +1,4 @@
-"""Whether a table is worth building: by its rows against those of what it is made of, and by what a run will read of it."""
+"""Whether a table is worth building: what a run will read of it, against what it would read and join without it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from forebay.split.blocks import Refused
 from forebay.split.rewrite import Part
 
 _SMALL = 10_000
-"""Rows that are read in no time, however many their source has."""
-_GROUPED = 0.5
-"""The most rows, of those of its sources, that a grouped table that a run reads whole may have."""
+"""Rows that are read in no time, however few their sources have."""
+_GAIN = 3.0
+"""How many times less work a run must have of it."""
+_JOIN = 0.5
+"""What a join costs per row, where reading it costs 1."""
+_RANGE, _HALF = 0.1, 0.5
+"""The share of the rows that a range of two ends, or of one, is taken to leave."""
 
 
 class Choice:
@@ -22,17 +26,31 @@ class Choice:
         self.rows: dict[str, int] = {}
 
     def check(self, parts: Iterable[Part], complete: Callable[[str], str]) -> None:
-        """Raises Refused if one of `parts` would save nothing."""
+        """Raises Refused if one of `parts` would save too little."""
         if self.statistics is None:
             return
         for part in parts:
             rows = self._count(part.count, complete)
             sources = [self._count(source, complete) for source in part.sources]
-            if rows < 0 or min(sources) < 0 or rows <= _SMALL:
+            if rows <= _SMALL or min(sources) < 0:
                 continue
-            if rows > _GROUPED * sum(sources) and not part.sort:
-                why = f"its static part has {rows:,} rows, and what it is made of has {sum(sources):,}"
-                raise Refused("split.no_gain", why, "Group by less, or filter by fewer columns")
+            work = max(sources) * (1 + _JOIN * (len(sources) - 1))
+            read = rows * self._share(part, complete) if rows * _GAIN > work else rows
+            if read * _GAIN > work:
+                why = f"its static part would have {rows:,} rows, made of {max(sources):,}, and a run would read most of them"
+                raise Refused("split.no_gain", why, "Group by fewer columns, or filter by `=` or a range")
+
+    def _share(self, part: Part, complete: Callable[[str], str]) -> float:
+        """The share of the table, sorted by what a run filters by, that the run will read."""
+        share = 1.0
+        for filter_ in part.filters:
+            if filter_.kind == "equals":
+                distinct = self._count(filter_.count, complete) if filter_.count else -1
+                share *= min(1.0, filter_.values / distinct) if distinct > 0 else 1.0
+            elif filter_.kind != "join":
+                # What comes after a range is not in order any more.
+                return share * (_RANGE if filter_.kind == "range" else _HALF)
+        return share
 
     def _count(self, sql: str, complete: Callable[[str], str]) -> int:
         if sql not in self.counted and self.statistics is not None:

@@ -26,6 +26,17 @@ from forebay.split.types import BOOLEAN, DOUBLE, INTEGER, can_fail
 
 
 @dataclass(frozen=True)
+class Filter:
+    """A column by which a run takes some of a table's rows: by "=" (or IN, of `values`), by a range of one or two ends, by a join."""
+
+    column: str
+    kind: str
+    values: int
+    count: str
+    """A SELECT that counts the column's distinct values, or nearly."""
+
+
+@dataclass(frozen=True)
 class Part:
     """A Tier-2 table that a rewriting wants. Its name is filled in where `mark` stands once the table is accepted."""
 
@@ -38,6 +49,8 @@ class Part:
     """A SELECT that counts its rows, or nearly."""
     sources: tuple[str, ...]
     """SELECTs that count the rows of what it is made of."""
+    filters: tuple[Filter, ...] = ()
+    """How a run will look rows up, best first."""
 
 
 @dataclass
@@ -122,7 +135,8 @@ class _Rewriting:
         self.leftover: list[Condition] = []
         self.left: list[tuple[Relation, list[Condition]]] = []
         self.keys: list[tuple[str, exp.Expr]] = []
-        self.sort: dict[int, list[tuple[int, str]]] = {}
+        self.filters: dict[int, dict[str, tuple[int, int]]] = {}
+        """By group and column: the rank (0 =, 1 range, 2 join), and the values of an IN or the ends of a range."""
         self.aggregates = [node for part in self._outer_parts() for node in own_aggregates(part)]
         self.aggregated = bool(self.aggregates or select.args.get("group") or select.args.get("having"))
         self.once = self._counts_once()
@@ -405,6 +419,8 @@ class _Rewriting:
         """The column of `group`'s table that holds `node`."""
         text = self._plain(node)
         found = self._look(node)
+        while isinstance(node, exp.Paren):
+            node, text = node.this, self._plain(node.this)
         bare = found.name if isinstance(found, exp.Column) else ""
         return self._column(group, group.keys, text, bare.lower(), _called(found) or "key", node)
 
@@ -504,6 +520,8 @@ class _Rewriting:
 
     def _told(self, node: exp.Expr) -> str:
         """A text that is the same for the same expression."""
+        while isinstance(node, exp.Paren):
+            node = node.this
         self.block.refs(node)
         try:
             return folded(render(node, {**self.block.plain, **self.block.told}))
@@ -788,7 +806,7 @@ class _Rewriting:
         if isinstance(item, exp.Column):
             columns = self.names.definition(item)
             return columns[0] if columns else item.name
-        if self.final_names is not None and self.select.parent is None and not self._has_star():
+        if self.final_names is not None and self.select.parent is None and len(self.final_names) == len(self._items()):
             return self.final_names[index]
         parent = self.select.parent
         alias = parent.args.get("alias") if isinstance(parent, exp.CTE | exp.Subquery) else None
@@ -803,9 +821,6 @@ class _Rewriting:
         if known is None:
             raise Refused("split.unnamed", "a column has no name of its own", "Name the column with `as`", item)
         return known
-
-    def _has_star(self) -> bool:
-        return any(isinstance(item, exp.Star) or (isinstance(item, exp.Column) and item.is_star) for item in self._items())
 
     def _body(self, items: list[Callable[[], Template]]) -> Template:
         select = self.select
@@ -894,7 +909,8 @@ class _Rewriting:
         keys = [f"{text} AS {quoted(name)}" if text != name else text for text, name in group.keys.values()]
         partials = [f"{text} AS {quoted(name)}" for text, name in group.partials.values()]
         columns = [*keys, *partials]
-        sort = tuple(column for _, column in sorted(self.sort.get(group.number, []), key=lambda found: found[0]))
+        filters = sorted(self.filters.get(group.number, {}).items(), key=lambda found: found[1][0])
+        texts = {name: text for text, name in group.keys.values()}
         if self.grouped:
             if not columns:
                 columns = ["count(*) AS row_count"]
@@ -913,7 +929,17 @@ class _Rewriting:
             for relation in [*group.relations, *(relation for relation, _ in group.left)]
         )
         grain = tuple(name for _, name in group.keys.values()) if self.grouped else None
-        return Part(group.mark, sql, scope_of(self.select) or ("groups" if self.grouped else "rows"), grain, sort, count, counts)
+        return Part(
+            group.mark, sql, scope_of(self.select) or ("groups" if self.grouped else "rows"), grain, tuple(column for column, _ in filters),
+            count, counts,
+            tuple(
+                Filter(
+                    column, "equals" if rank == 0 else "join" if rank == 2 else "range" if number > 1 else "half", number,
+                    f"{with_}SELECT approx_count_distinct({texts[column]})\n{from_}" if column in texts else "",
+                )
+                for column, (rank, number) in filters
+            ),
+        )  # fmt: skip
 
     def _carried(self, nodes: Iterable[exp.Expr]) -> str:
         """The WITH queries that `nodes` read, before them."""
@@ -954,36 +980,34 @@ class _Rewriting:
     def _find_sort(self) -> None:
         """What the residual filters (first by =, then by ranges) and joins on."""
         for condition in [*self.leftover, *(condition for _, conditions in self.left for condition in conditions)]:
-            for node in condition.nodes if len(condition.nodes) == 1 else []:
-                if not isinstance(node, _SORTABLE):
-                    continue
-                sides = [node.this, node.expression] if isinstance(node, exp.Binary) else [node.this]
-                for side, other in zip(sides, [*sides[1:], *sides[:1]], strict=True):
-                    rank = 0 if isinstance(node, exp.EQ | exp.In) else 1
-                    if isinstance(node, exp.EQ) and other is not side and self.block.refs(other).relations:
-                        rank = 2
-                    self._sort_by(side, rank)
             if len(condition.nodes) == 2 and condition.equality:
                 for side in condition.nodes:
-                    self._sort_by(side, 2)
+                    self._sort_by(side, 2, 1)
+            node = condition.nodes[0]
+            if len(condition.nodes) > 1 or not isinstance(node, _SORTABLE):
+                continue
+            if isinstance(node, exp.In):
+                self._sort_by(node.this, 2 if node.args.get("query") else 0, len(node.expressions))
+            elif isinstance(node, exp.Between):
+                self._sort_by(node.this, 1, 2)
+            else:
+                for side, other in ((node.this, node.expression), (node.expression, node.this)):
+                    joins = bool(self.block.refs(other).relations)
+                    self._sort_by(side, 2 if joins else 0 if isinstance(node, exp.EQ) else 1, 1)
 
-    def _sort_by(self, side: exp.Expr, rank: int) -> None:
+    def _sort_by(self, side: exp.Expr, rank: int, number: int) -> None:
         self.block.refs(side)
-        template = (
-            self.replaced.get(
-                id(self._look(side)),
-                self.replaced.get(id(side)),
-            )
-            or ()
-        )
+        template = self.replaced.get(id(self._look(side)), self.replaced.get(id(side))) or ()
         words = "".join(piece for piece in template if isinstance(piece, str))
         for group in self.groups:
-            if group.mark in words:
-                columns = [*group.keys.values(), *group.partials.values()]
-                name = next((name for _, name in columns if words in _bare(f"{group.mark}.{quoted(name)}")), None)
-                listed = self.sort.setdefault(group.number, [])
-                if name is not None and all(name != other for _, other in listed):
-                    listed.append((rank, name))
+            if group.mark not in words:
+                continue
+            columns = [*group.keys.values(), *group.partials.values()]
+            name = next((name for _, name in columns if words in _bare(f"{group.mark}.{quoted(name)}")), None)
+            if name is not None:
+                listed = self.filters.setdefault(group.number, {})
+                before, ends = listed.get(name, (rank, 0))
+                listed[name] = (min(before, rank), ends + number if before == rank else number)
 
 
 def _under(conditions: list[Template], value: Template) -> Template:

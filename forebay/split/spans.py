@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from forebay.errors import ForebayError
@@ -149,6 +149,8 @@ def _is_at(node: exp.Expr, span: tuple[int, int]) -> bool:
     if isinstance(node, exp.Identifier):
         return True
     try:
+        if not _is_balanced(text):
+            return False  # the parser does not always mind
         if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery | exp.Table):
             return parse(text) == node
         if isinstance(node, exp.CTE):
@@ -165,6 +167,15 @@ def _is_at(node: exp.Expr, span: tuple[int, int]) -> bool:
         return isinstance(found, exp.Select) and found.expressions == [node] and not found.args.get("from_")
     except (ForebayError, SqlglotError, KeyError, AttributeError):
         return False  # another piece of text
+
+
+def _is_balanced(text: str) -> bool:
+    depth = 0
+    for token in tokenize(text, Place("sql")):
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 _CLAUSES = frozenset({"where", "group", "having", "qualify", "order", "limit", "offset", "distinct"})

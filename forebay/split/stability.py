@@ -47,7 +47,7 @@ _INEXACT = _words(
 VOLATILE = frozenset({"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "setseed", "ago"})
 """Functions whose answer is not a function of their arguments."""
 
-AGGREGATES = _EXACT_IF_ARGUMENT | _ALWAYS_STABLE | _STABLE_IF_ORDERED | _TIES | _INEXACT
+AGGREGATES = (_EXACT_IF_ARGUMENT | _ALWAYS_STABLE | _STABLE_IF_ORDERED | _TIES | _INEXACT) - {"grouping", "grouping_id"}
 """Every aggregate and window function that is judged by name."""
 
 

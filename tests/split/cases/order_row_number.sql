@@ -8,6 +8,7 @@ SELECT
   count(*) AS row_count,
   count(y.n) AS count_n
 FROM y
+HAVING count(*) > 0
 ---- residual b
 WITH x as (select k, row_number() over () as n from g), y as (select k, row_number() over (partition by k order by day, name) as n from g)
 SELECT 

@@ -6,6 +6,7 @@ create table b as select count(*) as n from t, d;
 SELECT
   count(*) AS row_count
 FROM t
+HAVING count(*) > 0
 ---- residual b
 SELECT 
   CAST(COALESCE(SUM(CAST(b__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n

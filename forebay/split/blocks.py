@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from forebay.split.frames import Frame, Names, Relation, is_clock
-from forebay.split.scopes import resolve
-from forebay.split.shape import around
-from forebay.split.spans import Template, source_text
+from forebay.split.scopes import resolve, visible
+from forebay.split.shape import around, is_inside
+from forebay.split.spans import Template, place, source_text
 from forebay.split.stability import AGGREGATES, VOLATILE, is_unstable, written_name
 from forebay.split.stage import Stage
 from forebay.split.syntax import quoted
@@ -163,9 +163,20 @@ class Block:
             return None
         if any(written_name(part) in VOLATILE for part in body.find_all(exp.Func)):
             return None
+        if not all(self._means_the_same(table, body) for table in body.find_all(exp.Table)):
+            return None
         if any(join.side not in ("", "LEFT") or join.kind not in ("", "INNER", "CROSS", "OUTER") for join in body.args.get("joins") or []):
             return None
         return body
+
+    def _means_the_same(self, table: exp.Table, body: exp.Expr) -> bool:
+        """Whether a name in the FROM of `body`, or of a query in it, means the same where this block stands."""
+        if not isinstance(table.this, exp.Identifier):
+            return False
+        here, there = visible(self.select.args["from_"], table.name), resolve(table)
+        if here is None or there is None:
+            return here is there
+        return is_inside(there, body) or (source_text(here), place(here)) == (source_text(there), place(there))
 
     def _merge(self, relation: Relation, body: exp.Select) -> None:
         frame = self.names.frame(body)

@@ -15,6 +15,7 @@ from sqlglot import exp
 from forebay.split.aggregates import Algebra, Linear, Poly, Term, Writer, conditions_of
 from forebay.split.blocks import Block, Condition, Refused, conjuncts, is_aggregate, own_aggregates
 from forebay.split.frames import Names, Relation
+from forebay.split.keywords import KEYWORDS
 from forebay.split.names import canonical, folded
 from forebay.split.scopes import named_tables, resolve
 from forebay.split.shape import around, is_inside, names_a_column
@@ -540,6 +541,11 @@ class _Rewriting:
         if isinstance(node, exp.Column):
             self._post_column(node)
             return
+        if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
+            for column in node.find_all(exp.Column):
+                if self.block.refs(column).relations:
+                    self._post(column)
+            return
         if isinstance(node, exp.Filter) and is_aggregate(node.this) and not isinstance(node.parent, exp.Window):
             self.rules.add("filter")
             self.replaced[id(node)] = self._aggregate(node.this, node.expression.this)
@@ -554,14 +560,11 @@ class _Rewriting:
             for part in [*function.iter_expressions(), *(part for part in node.iter_expressions() if part is not node.this)]:
                 self._post(part)
             return
-        if is_aggregate(node) and not self._is_of_inner_query(node):
+        if is_aggregate(node):
             self.replaced[id(node)] = self._aggregate(node, None)
             return
         for part in node.iter_expressions():
             self._post(part)
-
-    def _is_of_inner_query(self, node: exp.Expr) -> bool:
-        return next((part for part in around(node) if isinstance(part, exp.Select)), None) is not self.select
 
     def _post_column(self, node: exp.Column) -> None:
         meant = self.names.refer(node)
@@ -595,10 +598,13 @@ class _Rewriting:
                 counted = self._writer(masks).rows(form)
             return ("CAST(COALESCE(", *self._added("SUM", _under(outside, counted)), ", 0) AS BIGINT)")
         if isinstance(node, exp.CountIf):
+            # A sum of ones and noughts to the engine: NULL of no rows.
             self.rules.add("count")
             self._scalar(node.this)
-            counted = ("CASE WHEN (", node.this, ") THEN ", *self._weight(masks), " END")
-            return ("CAST(COALESCE(", *self._added("SUM", _under(outside, counted)), ", 0) AS HUGEINT)")
+            if masks:
+                raise Refused("split.form", "`count_if` with a FILTER is not taken apart", "Use `count(*) filter (…)`", node)
+            counted = ("CASE WHEN (", node.this, ") THEN ", *self._weight({}), " ELSE 0 END")
+            return ("CAST(", *self._added("SUM", _under(outside, counted)), " AS HUGEINT)")
         if isinstance(node, exp.Sum | exp.Avg):
             return self._sum(node, masks, outside)
         if isinstance(node, exp.Min | exp.Max):
@@ -875,16 +881,13 @@ class _Rewriting:
         ]
         for relation in self.block.relations:
             if id(relation) not in self.group_of_relation:
-                units.append((frozenset({id(relation)}), self._relation(relation, residual=True)))
-        left = [(frozenset({id(relation)}), self._relation(relation, residual=True), conditions) for relation, conditions in self.left]
+                units.append((frozenset({id(relation)}), self._relation(relation)))
+        left = [(frozenset({id(relation)}), self._relation(relation), conditions) for relation, conditions in self.left]
         return _joined(units, self.leftover, left, self.block, lambda condition: condition.template)
 
-    def _relation(self, relation: Relation, *, residual: bool) -> Template:
+    def _relation(self, relation: Relation) -> Template:
         """A relation as FROM names it."""
         node = relation.node
-        foreign = node.root() is not self.select.root()
-        if residual and foreign and isinstance(node, exp.Table) and resolve(node) is not None:
-            raise Refused("split.form", "a stage that reads a WITH query of its own is not taken in", node=self.select)
         alias = node.args.get("alias")
         columns = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
         if relation.shown == relation.alias:
@@ -896,8 +899,8 @@ class _Rewriting:
         return ("(", node.unnest(), f") AS {quoted(relation.shown)}")
 
     def _part(self, group: _Group) -> Part:
-        units = [(frozenset({id(relation)}), self._relation(relation, residual=False)) for relation in group.relations]
-        left = [(frozenset({id(relation)}), self._relation(relation, residual=False), conditions) for relation, conditions in group.left]
+        units = [(frozenset({id(relation)}), self._relation(relation)) for relation in group.relations]
+        left = [(frozenset({id(relation)}), self._relation(relation), conditions) for relation, conditions in group.left]
         read = [relation.node for relation in group.relations] + [relation.node for relation, _ in group.left]
         conditions = [*group.inside, *(condition for _, on in group.left for condition in on)]
         read += [node for condition in conditions for node in condition.nodes]
@@ -925,7 +928,7 @@ class _Rewriting:
             count = f"{with_}SELECT count(*)\n{from_}"
         sql = f"{with_}SELECT\n  " + ",\n  ".join(columns) + f"\n{from_}{by}"
         counts = tuple(
-            f"{self._carried([relation.node])}SELECT count(*) FROM {render(self._relation(relation, residual=False), self.block.plain)}"
+            f"{self._carried([relation.node])}SELECT count(*) FROM {render(self._relation(relation), self.block.plain)}"
             for relation in [*group.relations, *(relation for relation, _ in group.left)]
         )
         grain = tuple(name for _, name in group.keys.values()) if self.grouped else None
@@ -941,11 +944,12 @@ class _Rewriting:
             ),
         )  # fmt: skip
 
-    def _carried(self, nodes: Iterable[exp.Expr]) -> str:
+    def _carried(self, nodes: list[exp.Expr]) -> str:
         """The WITH queries that `nodes` read, before them."""
         found: dict[str, tuple[int, str]] = {}
         recursive = False
         pending = list(nodes)
+        external = {table.name.lower() for node in nodes for table, cte in named_tables(node) if cte is None}
         seen: set[int] = set()
         while pending:
             node = pending.pop()
@@ -960,6 +964,8 @@ class _Rewriting:
                 key = cte.alias.lower()
                 if key in found and found[key][1] != text:
                     raise Refused("split.form", f"two WITH queries called `{cte.alias}`", "Give each a name of its own", table)
+                if key in external:
+                    raise Refused("split.form", f"`{cte.alias}` is a WITH query in one place and a table in another", "Rename it", table)
                 found[key] = (place(cte)[0], text)
                 with_ = cte.parent
                 recursive = recursive or bool(isinstance(with_, exp.With) and with_.recursive)
@@ -1069,12 +1075,15 @@ def _engine_name(item: exp.Expr) -> str | None:
     if isinstance(item, exp.Count) and isinstance(item.this, exp.Star):
         return "count_star()"
     if isinstance(item, exp.Count | exp.Sum | exp.Avg | exp.Min | exp.Max) and isinstance(item.this, exp.Column):
-        try:
-            text = text_of(item.this)
-        except Unplaced:
-            return None
-        return f"{item.key}({text})" if '"' not in text and text.replace(".", "").replace("_", "").isalnum() else None
+        parts = [part for part in (item.this.args.get("table"), item.this.this) if part is not None]
+        if all(part.name.isascii() and part.name.isidentifier() and not part.args.get("quoted") for part in parts):
+            written = [_in_quotes(part.name) if part.name.lower() in KEYWORDS else part.name for part in parts]
+            return f"{item.key}({'.'.join(written)})"
     return None
+
+
+def _in_quotes(name: str) -> str:
+    return f'"{name}"'
 
 
 def _bare(column: str) -> tuple[str, ...]:

@@ -15,8 +15,13 @@ def resolve(table: exp.Table) -> exp.CTE | None:
     """The WITH query that `table` names, or None for a table from outside the tree."""
     if not isinstance(table.this, exp.Identifier) or table.args.get("db"):
         return None
-    name = table.name.lower()
-    inside: exp.Expr = table
+    return visible(table, table.name)
+
+
+def visible(place: exp.Expr, name: str) -> exp.CTE | None:
+    """The WITH query that `name` means where `place` stands."""
+    name = name.lower()
+    inside = place
     while (parent := inside.parent) is not None:
         with_ = parent.args.get("with_")
         if isinstance(with_, exp.With) and inside is not with_:

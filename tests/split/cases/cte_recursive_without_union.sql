@@ -6,7 +6,6 @@ create table b as with recursive g as (select k, name from g where k <> $p) sele
 with recursive g as (select k, name from g where k <> $p) select k, name from g
 ---- reasons
 split.dynamic: b residual, line 1
-split.no_gain: b residual, line 1
 split.no_gain: g residual, line 1
 ---- reads
 g: k, name

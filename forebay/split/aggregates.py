@@ -131,7 +131,7 @@ class Algebra:
         last = self._branch(default) if default is not None else None
         return None if isinstance(last, bool) or len(cases) > _MOST else Choice(tuple(cases), last)
 
-    def _branch(self, node: exp.Expr) -> Linear | None | bool:
+    def _branch(self, node: exp.Expr) -> Linear | bool | None:
         if isinstance(node, exp.Null):
             return None
         found = self.linear(node)

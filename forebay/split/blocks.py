@@ -86,6 +86,8 @@ class Block:
     consumed: list[exp.Expr] = field(default_factory=list)
     _refs: dict[int, Refs] = field(default_factory=dict)
     _outer: set[int] = field(default_factory=set)
+    is_correlated: bool = False
+    """Whether this SELECT uses columns of one around it, as far as was looked."""
 
     @classmethod
     def read(cls, names: Names, select: exp.Select, stages: dict[str, Stage]) -> Block:
@@ -259,6 +261,7 @@ class Block:
                 self.plain[id(column)] = ("(", part, ")") if not isinstance(part, exp.Column | exp.Literal) else (part,)
             return self.refs(part)
         if id(relation) in self._outer:
+            self.is_correlated = True
             return Refs(dynamic=True)
         if any(relation is own for own in self.relations) or any(relation is own for own, _ in self.left):
             if column is not None:

@@ -34,8 +34,11 @@ class Choice:
             sources = [self._count(source, complete) for source in part.sources]
             if rows <= _SMALL or min(sources) < 0:
                 continue
+            if len(sources) == 1:
+                rows = min(rows, sources[0])  # the count of distinct keys is an estimate
             work = max(sources) * (1 + _JOIN * (len(sources) - 1))
-            read = rows * self._share(part, complete) if rows * _GAIN > work else rows
+            # The order of rows helps only where they are looked up in it, and where nothing else would bring it.
+            read = rows * self._share(part, complete) if rows * _GAIN > work and part.is_looked_up else rows
             if read * _GAIN > work:
                 why = f"its static part would have {rows:,} rows, made of {max(sources):,}, and a run would read most of them"
                 raise Refused("split.no_gain", why, "Group by fewer columns, or filter by `=` or a range")

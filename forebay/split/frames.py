@@ -205,7 +205,7 @@ class Names:
         if node is None:
             return UNKNOWN
         if id(node) not in self._types:
-            self._types[id(node)] = self._parameter(node) or infer(node, self._column_type, self._query_type)
+            self._types[id(node)] = self._parameter(node) or infer(node, self.type, self._column_type, self._query_type)
         return self._types[id(node)]
 
     def _parameter(self, node: exp.Expr) -> Type | None:
@@ -330,7 +330,7 @@ class Names:
         own: Origins = frozenset()
         is_window = isinstance(node.parent, exp.Window) and node.arg_key == "this"
         if isinstance(node, exp.AggFunc) and not isinstance(node, exp.Count | exp.CountIf | exp.Min | exp.Max) and not is_window:
-            inexact = not isinstance(node, exp.Sum) or self.type(node) not in (INTEGER,) and self.type(node).family != "decimal"
+            inexact = not isinstance(node, exp.Sum) or (self.type(node) not in (INTEGER,) and self.type(node).family != "decimal")
             if inexact and (home := node.find_ancestor(exp.Select)) is not None:
                 own = frozenset({self.origin(home)})
         return own.union(*(self.rounding(part) for part in node.iter_expressions()))

@@ -17,7 +17,7 @@ from forebay.split.blocks import Block, Condition, Refused, conjuncts, is_aggreg
 from forebay.split.frames import Names, Relation
 from forebay.split.keywords import KEYWORDS
 from forebay.split.names import canonical, folded
-from forebay.split.scopes import named_tables, resolve
+from forebay.split.scopes import named_tables
 from forebay.split.shape import around, is_inside, names_a_column
 from forebay.split.spans import Piece, Template, Unplaced, place, render, text_of
 from forebay.split.stability import depends_on_order, written_name
@@ -52,6 +52,8 @@ class Part:
     """SELECTs that count the rows of what it is made of."""
     filters: tuple[Filter, ...] = ()
     """How a run will look rows up, best first."""
+    is_looked_up: bool = True
+    """Whether rows are looked up in the table's order, and in none that a table made for itself could have as well."""
 
 
 @dataclass
@@ -137,7 +139,7 @@ class _Rewriting:
         self.left: list[tuple[Relation, list[Condition]]] = []
         self.keys: list[tuple[str, exp.Expr]] = []
         self.filters: dict[int, dict[str, tuple[int, int]]] = {}
-        """By group and column: the rank (0 =, 1 range, 2 join), and the values of an IN or the ends of a range."""
+        """By group and column: the rank (0 =, 1 range, 2 join, 3 looked at), and the values of an IN or the ends of a range."""
         self.aggregates = [node for part in self._outer_parts() for node in own_aggregates(part)]
         self.aggregated = bool(self.aggregates or select.args.get("group") or select.args.get("having"))
         self.once = self._counts_once()
@@ -181,9 +183,21 @@ class _Rewriting:
             return False
         if any(id(relation) not in self.group_of_relation for relation in self.block.relations):
             return False
-        named = {self.replaced.get(id(node)) for _, node in self.keys}
+        named = {self.replaced.get(id(node)) for _, node in self.keys} | self._pinned()
         mark = self.groups[0].mark
         return all((f"{mark}.{quoted(name)}",) in named for _, name in self.groups[0].keys.values())
+
+    def _pinned(self) -> set[Template | None]:
+        """The columns that can have one value only."""
+        found: set[Template | None] = set()
+        for condition in self.leftover:
+            node = condition.nodes[0]
+            if len(condition.nodes) == 1 and isinstance(node, exp.EQ):
+                for side, other in ((node.this, node.expression), (node.expression, node.this)):
+                    refs = self.block.refs(other)
+                    if not (refs.relations or refs.inner or refs.unclear) and not other.find(exp.Query):
+                        found.add(self.replaced.get(id(side)))
+        return found
 
     def _added(self, function: str, value: Template) -> Template:
         """`function` over the rows of the tables that make one row of the result."""
@@ -514,6 +528,8 @@ class _Rewriting:
                 node = self._items()[index].unalias()
             elif isinstance(node, exp.Column) and isinstance(meant := self.names.refer(node), exp.Expr):
                 node = meant.unalias()
+                # Spelled out, because a column of the table could have the alias's name.
+                self.replaced[id(element)] = (node,) if isinstance(node, exp.Column) else ("(", node, ")")
             if any(True for _ in own_aggregates(node)) or self.block.refs(node).unclear:
                 raise Refused("split.form", "GROUP BY something that is not clear", node=element)
             self._scalar(node, compared=True)
@@ -765,7 +781,7 @@ class _Rewriting:
                 return self._partial(group, f"count({next(iter(texts))})", "count", self._look(present[0]))
             return self._partial(group, f"count(*){self._filter(masks.get(number, []), texts)}", "count", None)
 
-        return Writer(total, count, tuple(range(len(self.groups))), self.names.type, {number: True for number in masks})
+        return Writer(total, count, tuple(range(len(self.groups))), self.names.type, dict.fromkeys(masks, True))
 
     def _weight(self, masks: dict[int, list[Template]]) -> Template:
         """How many rows one row of the tables' product stands for."""
@@ -937,12 +953,18 @@ class _Rewriting:
             count, counts,
             tuple(
                 Filter(
-                    column, "equals" if rank == 0 else "join" if rank == 2 else "range" if number > 1 else "half", number,
+                    column, "equals" if rank == 0 else "join" if rank > 1 else "range" if number > 1 else "half", number,
                     f"{with_}SELECT approx_count_distinct({texts[column]})\n{from_}" if column in texts else "",
                 )
                 for column, (rank, number) in filters
             ),
+            not self.block.is_correlated and not (len(group.relations) == 1 and not group.left and self._is_derived(group.relations[0])),
         )  # fmt: skip
+
+    def _is_derived(self, relation: Relation) -> bool:
+        """Whether a relation is a query or stage, and so would be a Tier-2 table by itself."""
+        known = self.names.known.get(relation.node.name.lower()) if isinstance(relation.node, exp.Table) else None
+        return relation.body is not None or bool(known and known.stage)
 
     def _carried(self, nodes: list[exp.Expr]) -> str:
         """The WITH queries that `nodes` read, before them."""
@@ -1000,6 +1022,11 @@ class _Rewriting:
                 for side, other in ((node.this, node.expression), (node.expression, node.this)):
                     joins = bool(self.block.refs(other).relations)
                     self._sort_by(side, 2 if joins else 0 if isinstance(node, exp.EQ) else 1, 1)
+
+        for condition in self.leftover:
+            for node in condition.nodes:
+                for column in node.find_all(exp.Column):
+                    self._sort_by(column, 3, 1)
 
     def _sort_by(self, side: exp.Expr, rank: int, number: int) -> None:
         self.block.refs(side)
@@ -1071,14 +1098,25 @@ def _relations(condition: Condition, block: Block) -> frozenset[int]:
 
 
 def _engine_name(item: exp.Expr) -> str | None:
-    """The name that DuckDB gives a column that is a simple call, as it prints it."""
-    if isinstance(item, exp.Count) and isinstance(item.this, exp.Star):
-        return "count_star()"
-    if isinstance(item, exp.Count | exp.Sum | exp.Avg | exp.Min | exp.Max) and isinstance(item.this, exp.Column):
-        parts = [part for part in (item.this.args.get("table"), item.this.this) if part is not None]
-        if all(part.name.isascii() and part.name.isidentifier() and not part.args.get("quoted") for part in parts):
-            written = [_in_quotes(part.name) if part.name.lower() in KEYWORDS else part.name for part in parts]
-            return f"{item.key}({'.'.join(written)})"
+    """The name that DuckDB gives a column without one, as it prints simple expressions; None for others."""
+    match item:
+        case exp.Paren():
+            return _engine_name(item.this)
+        case exp.Count() if isinstance(item.this, exp.Star):
+            return "count_star()"
+        case exp.Literal() if not item.is_string and item.name.isdigit():
+            return str(item.name)
+        case exp.Column():
+            parts = [part for part in (item.args.get("table"), item.this) if part is not None]
+            if all(part.name.isascii() and part.name.isidentifier() and not part.args.get("quoted") for part in parts):
+                return ".".join(_in_quotes(part.name) if part.name.lower() in KEYWORDS else part.name for part in parts)
+        case exp.Add() | exp.Sub() | exp.Mul() | exp.Div():
+            sign = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}[type(item)]
+            left, right = _engine_name(item.this), _engine_name(item.expression)
+            return f"({left} {sign} {right})" if left and right else None
+        case exp.Count() | exp.Sum() | exp.Avg() | exp.Min() | exp.Max() if isinstance(item.this, exp.Expr) and not item.expressions:
+            inner = _engine_name(item.this)
+            return f"{item.key}({inner})" if inner and written_name(item) == item.key else None
     return None
 
 

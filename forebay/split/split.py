@@ -11,25 +11,24 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import msgspec
 from sqlglot import exp
 
+from forebay.errors import ForebayError, Problems
 from forebay.split.blocks import Refused
 from forebay.split.choice import Choice
-from forebay.split.frames import Known, Names
-from forebay.split.rewrite import Part, rewrite, scope_of
-from forebay.split.shape import around, is_inside
-from forebay.split.spans import Template, Unplaced, render
-from forebay.split.types import type_of
-from forebay.errors import ForebayError, Problems
 from forebay.split.columns import Kind, Resolved, kind_of, resolve_columns
+from forebay.split.frames import Known, Names
 from forebay.split.hoist import hoist, with_queries
 from forebay.split.parameters import used
 from forebay.split.reads import columns_read
 from forebay.split.reason import Reason
+from forebay.split.rewrite import Part, rewrite, scope_of
 from forebay.split.scopes import external, named_tables
 from forebay.split.script import read_script
-from forebay.split.shape import output_names
+from forebay.split.shape import around, is_inside, output_names
+from forebay.split.spans import Template, Unplaced, render
 from forebay.split.stability import find_unstable
 from forebay.split.stage import NOW, Stage
 from forebay.split.syntax import Place, parse, quoted, start_of, tokenize
+from forebay.split.types import type_of
 
 Columns = Mapping[str, Mapping[str, str]]
 """Relations, each with its columns and their DuckDB types."""

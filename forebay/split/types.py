@@ -78,12 +78,13 @@ _TO_DOUBLE = (exp.Div, exp.Sqrt, exp.Ln, exp.Log, exp.Exp, exp.Pow, exp.Avg, exp
 _PARTS = frozenset({"year", "month", "day", "quarter", "week", "dow", "isodow", "doy", "hour", "minute", "dayofweek", "dayofyear"})
 
 
-def infer(node: exp.Expr | None, column: Callable[[exp.Column], Type], query: Callable[[exp.Expr], Type]) -> Type:
-    """The type of `node`, given those of columns and of scalar subqueries."""
-
-    def of(part: exp.Expr | None) -> Type:
-        return infer(part, column, query)
-
+def infer(
+    node: exp.Expr,
+    of: Callable[[exp.Expr | None], Type],
+    column: Callable[[exp.Column], Type],
+    query: Callable[[exp.Expr], Type],
+) -> Type:
+    """The type of `node`, given those of its parts, of columns and of scalar subqueries."""
     match node:
         case exp.Column():
             return column(node)
@@ -232,9 +233,9 @@ def can_fail(node: exp.Expr, of: Callable[[exp.Expr], Type]) -> bool:
                 return True
         elif not all(_comparable(of(node.this), of(part), node.this, part) for part in node.expressions):
             return True
-    elif isinstance(node, exp.Subquery) and isinstance(node.parent, exp.Condition) and not _gives_one_row(node.unnest()):
-        return True
-    elif isinstance(node, exp.Coalesce | exp.Case | exp.Greatest | exp.Least | exp.If | exp.Nullif) and not of(node).family:
+    elif (isinstance(node, exp.Subquery) and isinstance(node.parent, exp.Condition) and not _gives_one_row(node.unnest())) or (
+        isinstance(node, exp.Coalesce | exp.Case | exp.Greatest | exp.Least | exp.If | exp.Nullif) and not of(node).family
+    ):
         return True
     return any(can_fail(part, of) for part in node.iter_expressions())
 

@@ -88,10 +88,10 @@ class Algebra:
         match node:
             case exp.Neg():
                 inner = self.linear(node.this)
-                return _each(inner, _negated) if inner is not None else None
+                return _each(inner, _negated) if inner is not None and self.type_of(node).is_number else None
             case exp.Add() | exp.Sub() | exp.Mul():
                 left, right = self.linear(node.this), self.linear(node.expression)
-                if left is None or right is None or not self.type_of(node).is_number:
+                if left is None or right is None or not all(self.type_of(part).is_number for part in (node.this, node.expression)):
                     return None
                 if isinstance(node, exp.Mul):
                     return _combined(left, right, self._product)
@@ -162,6 +162,10 @@ def _is_nonzero(node: exp.Expr) -> bool:
     while isinstance(node, exp.Paren):
         node = node.this
     return isinstance(node, exp.Literal) and not node.is_string and float(node.name.replace("_", "")) != 0
+
+
+def _is_nought(factors: tuple[exp.Expr, ...]) -> bool:
+    return len(factors) == 1 and isinstance(factors[0], exp.Literal) and factors[0].name == "0"
 
 
 def _each(linear: Linear, change: Callable[[Poly], Poly]) -> Linear:
@@ -246,7 +250,7 @@ class Writer:
 
     def _term(self, term: Term, poly: Poly) -> Template:
         static = dict(term.static)
-        if not static and not poly.present and not any(self.filters.values()) and [node.name for node in term.factors] == ["0"]:
+        if not static and not poly.present and not any(self.filters.values()) and _is_nought(term.factors):
             return ("0",)  # however many rows
         factor: list[Piece] = []
         for node in term.factors:

@@ -532,6 +532,11 @@ class _Rewriting:
                 self.replaced[id(element)] = (node,) if isinstance(node, exp.Column) else ("(", node, ")")
             if any(True for _ in own_aggregates(node)) or self.block.refs(node).unclear:
                 raise Refused("split.form", "GROUP BY something that is not clear", node=element)
+            numbered = isinstance(element, exp.Literal) and not group.args.get("all")
+            if not numbered and not self.block.refs(node).relations and not node.find(exp.Column, exp.Placeholder, exp.Parameter):
+                raise Refused("split.form", "GROUP BY a constant is not taken apart", "Leave the constant out of GROUP BY", element)
+            if not numbered and isinstance(self._look(node), exp.Literal | exp.Neg):
+                raise Refused("split.form", "GROUP BY a constant is not taken apart", "Leave the constant out of GROUP BY", element)
             self._scalar(node, compared=True)
             self.keys.append((self._told(node), node))
 
@@ -619,7 +624,7 @@ class _Rewriting:
             self._scalar(node.this)
             if masks:
                 raise Refused("split.form", "`count_if` with a FILTER is not taken apart", "Use `count(*) filter (…)`", node)
-            counted = ("CASE WHEN (", node.this, ") THEN ", *self._weight({}), " ELSE 0 END")
+            counted = ("CASE (", node.this, ") WHEN true THEN ", *self._weight({}), " WHEN false THEN 0 END")
             return ("CAST(", *self._added("SUM", _under(outside, counted)), " AS HUGEINT)")
         if isinstance(node, exp.Sum | exp.Avg):
             return self._sum(node, masks, outside)

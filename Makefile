@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check fuzz bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,6 +21,12 @@ check: $(VENV)/.test ## Lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: N ?= 10000
+fuzz: SEED ?= 1
+fuzz: SAVE ?= build/fuzz
+fuzz: $(VENV)/.test ## Split N=10000 random calculations from SEED=1, compare each with the whole; what differs is kept in SAVE=build/fuzz
+	PYTHONPATH=tests/split $(BIN)/python -m fuzz $(N) --seed $(SEED) --save $(SAVE)
 
 bench: $(VENV)/.test ## Measure start-up, no-op refresh, and the example against its unsplit script
 	@$(BIN)/python examples/retail/get_data.py

@@ -117,7 +117,7 @@ def plan(*, project: Folder_ = Path(), json: Json = False) -> None:
     from forebay.cli import show  # noqa: PLC0415
     from forebay.refresh import check as checking  # noqa: PLC0415
 
-    found, edition = checking.plan(project)
+    found, edition = checking.plan(project, lambda sources, rows: show.counting(sources, rows, quiet=json))
     show.plan(found, edition, as_json=json)
 
 
@@ -135,10 +135,12 @@ def explain(calculation: str, /, *, sql: bool = False, diagram: Path | None = No
         Draw it into this file, which ends in .svg or .mmd (Mermaid).
     """
     from forebay.cli import explain as explaining  # noqa: PLC0415
+    from forebay.cli import show  # noqa: PLC0415
     from forebay.refresh import check as checking  # noqa: PLC0415
 
     file = explaining.diagram_file(diagram)
-    explaining.explained(checking.explain(project, calculation), as_json=json, sql=sql, diagram=file)
+    found = checking.explain(project, calculation, lambda sources, rows: show.counting(sources, rows, quiet=json))
+    explaining.explained(found, as_json=json, sql=sql, diagram=file)
 
 
 @app.command
@@ -152,7 +154,13 @@ def refresh(*, project: Folder_ = Path(), json: Json = False) -> None:
 
         return bars.Refreshing(made, quiet=json)
 
-    show.refreshed(refreshing.refresh(project, watching, lambda path, size: show.hashing(path, size, quiet=json)), as_json=json)
+    outcome = refreshing.refresh(
+        project,
+        watching,
+        hashing=lambda path, size: show.hashing(path, size, quiet=json),
+        counting=lambda sources, rows: show.counting(sources, rows, quiet=json),
+    )
+    show.refreshed(outcome, as_json=json)
 
 
 @app.command

@@ -59,7 +59,8 @@ def figures(table: Any) -> str:
     """How large a Tier-2 table is, against its sources: "631,479 rows from 22,502,167 (36×)"."""
     if table.rows is None:
         return "not built yet" if table.state == "to build" else "built, not published yet"
-    rows = count(table.rows, "row") + (" (counted, not built yet)" if table.state == "counted" else "")
+    about = "about " if table.state != "published" else ""
+    rows = f"{about}{count(table.rows, 'row')}"
     times = _times(table.source_rows, table.rows)
     return f"{rows} from {table.source_rows:,}{f' ({times})' if times else ''}" if table.source_rows else rows
 
@@ -93,7 +94,12 @@ def headline(found: Any) -> str:
     if found.run_rows is None:
         return f"{head}; what a run reads, `forebay refresh` will tell." if not left else f"{head}; a run reads the other {left:,}."
     times = _times(script, found.run_rows)
-    return f"{head}: a run reads {count(found.run_rows, 'row')}{f', {times} fewer' if times else ''}."
+    about = "about " if _is_estimated(found) else ""
+    return f"{head}: a run reads {about}{count(found.run_rows, 'row')}{f', {times} fewer' if times else ''}."
+
+
+def _is_estimated(found: Any) -> bool:
+    return any(table.read_by_run and table.kind != "detail" and table.state != "published" for table in found.tables)
 
 
 def standing(found: Any) -> str:
@@ -189,9 +195,9 @@ def _rows(found: Any) -> Table:
         rows.append([Text(f"  {source.source}"), f"{source.rows:,}", f"{source.run_rows:,}" if source.run_rows else "", captured])
     for table in found.tables:
         if table.read_by_run and table.kind != "detail":
-            number = "?" if table.rows is None else f"{table.rows:,}"
+            number = "?" if table.rows is None else f"{table.rows:,}" if table.state == "published" else f"≈ {table.rows:,}"
             rows.append([Text(f"  {table.name}"), "", number, "declared" if table.kind == "declared" else ""])
-    total = "?" if found.run_rows is None else f"{found.run_rows:,}"
+    total = "?" if found.run_rows is None else f"≈ {found.run_rows:,}" if _is_estimated(found) else f"{found.run_rows:,}"
     rows.append([Text("  together", "bold"), Text(f"{found.script_rows:,}", "bold"), Text(total, "bold"), ""])
     return show.grid(rows, ["Rows read", "unsplit script", "a run", ""], right=(1, 2))
 

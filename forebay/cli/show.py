@@ -33,6 +33,7 @@ out = _Output(highlight=False, width=None if sys.stdout.isatty() else _NO_EDGE)
 err = _Output(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _NO_EDGE)
 
 _LARGE = 500_000_000
+_MANY = 10_000_000
 _WIDEST = 40
 """Cells of a terminal that one value may take."""
 _NUMERIC = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "NUMERIC")
@@ -146,7 +147,9 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
         why = "" if table.why == "unchanged" else table.why
         if table.exists:
             what.stylize("dim")
-        lines.append([f"  {short(table.definition)}", kinds[table.definition.kind], what, why])
+        others = dict.fromkeys(sharer.name.partition(".")[0] for sharer in table.definition.shared)
+        kind = kinds[table.definition.kind] + (f", also for {', '.join(others)}" if others else "")
+        lines.append([f"  {short(table.definition)}", kind, what, why])
     out.print(grid(lines, ["Tier 2", "", "to build" if plan.to_build else "", "why" if plan.to_build else ""], wrap=True))
     out.print()
     if plan.publishes:
@@ -165,6 +168,12 @@ def hashing(path: str, size_: int, *, quiet: bool) -> None:
     """Says why nothing else is heard for a while: large files are read to know their content."""
     if size_ > _LARGE and not quiet:
         err.print(f"[dim]reading {_shown(path)} ({size(size_)}) to know its content[/]")
+
+
+def counting(sources: Sequence[str], rows: int, *, quiet: bool) -> None:
+    """Says why nothing else is heard for a while: large sources are read to choose what is worth computing ahead."""
+    if rows > _MANY and not quiet:
+        err.print(f"[dim]counting over {', '.join(sources)} ({count(rows, 'row')}) to choose what to compute ahead[/]")
 
 
 def refreshed(outcome: Any, *, as_json: bool) -> None:

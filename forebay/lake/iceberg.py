@@ -4,6 +4,9 @@ A table is shown in two steps, so that readers see published editions only. `sta
 branch `staging`, or, for a table whose columns are new, in a table beside it. `show` runs after state has published the edition: it
 moves `main`, or puts the new table in the old one's place, and tags the snapshot `edition-N`. Both find out what is already done,
 so either can be repeated after a crash.
+
+Decimals are stored as narrow as a slice's rows allow. A table takes the widest it has met: growing is a change of its schema, which
+Iceberg allows, and files that are narrower again are read as what the table says.
 """
 
 from __future__ import annotations
@@ -11,11 +14,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.types import DecimalType
 
 FINGERPRINT = "forebay.fingerprint"
 STAGING = "staging"
@@ -38,8 +45,9 @@ class Catalog:
         if current is not None and _snapshot(current, fingerprint) is not None:
             return
         schema = pq.read_schema(files[0])
-        shape = f"{[(field.name, str(field.type)) for field in schema]} {partition_by}"
+        shape = f"{[(field.name, _kind(field.type)) for field in schema]} {partition_by}"
         if current is not None and current.properties.get("forebay.shape") == shape:
+            _widen(current, schema)
             branch = STAGING if current.current_snapshot() else None
             self._overwrite(current, files, fingerprint, branch)
             return
@@ -103,7 +111,8 @@ class Catalog:
                 for data_file in old:
                     overwrite.delete_data_file(data_file)
                 uris = iter([_uri(file) for file in files])
-                for data_file in parquet_files_to_data_files(table.io, transaction.table_metadata, uris):
+                metadata = _as_stored(transaction.table_metadata, pq.read_schema(files[0]))
+                for data_file in parquet_files_to_data_files(table.io, metadata, uris):
                     overwrite.append_data_file(data_file)
 
     def last_edition(self) -> int:
@@ -130,6 +139,34 @@ def _uri(path: str) -> str:
 
 def _beside(name: str) -> str:
     return f"{name}{_STAGED}"
+
+
+def _kind(type_: pa.DataType) -> str:
+    """What of a column's type makes it another table: not how many digits its decimals have, which Iceberg lets grow."""
+    return f"decimal({type_.scale})" if pa.types.is_decimal(type_) else str(type_)
+
+
+def _widen(table: Table, schema: pa.Schema) -> None:
+    """Let the table's decimals have as many digits as the files'. Never fewer: Iceberg knows no way back, and needs none."""
+    held = {field.name: field.field_type for field in table.schema().fields}
+    wider = [field for field in schema if isinstance(type_ := held[field.name], DecimalType) and field.type.precision > type_.precision]
+    if wider:
+        with table.update_schema() as update:
+            for field in wider:
+                update.update_column((field.name,), DecimalType(field.type.precision, field.type.scale))
+
+
+def _as_stored(metadata: TableMetadata, schema: pa.Schema) -> TableMetadata:
+    """The table with its decimals as narrow as in files that are added to it. PyIceberg (0.12) reads those, but adds none."""
+    current = metadata.schema()
+    fields = [
+        field.model_copy(update={"field_type": DecimalType(stored.precision, stored.scale)})
+        if isinstance(field.field_type, DecimalType) and pa.types.is_decimal(stored := schema.field(field.name).type)
+        else field
+        for field in current.fields
+    ]
+    narrow = Schema(*fields, schema_id=current.schema_id, identifier_field_ids=current.identifier_field_ids)
+    return metadata.model_copy(update={"schemas": [narrow]})
 
 
 def _snapshot(table: Table, fingerprint: str) -> int | None:

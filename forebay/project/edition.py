@@ -89,7 +89,7 @@ class Definition(Declared, frozen=True):
     sort_by: tuple[str, ...] = ()
     grain: tuple[str, ...] = ()
     """The columns by which the split grouped a derived table, if it did. For people: no part of the fingerprint."""
-    relations: dict[str, str] = {}
+    relations: dict[str, str] = msgspec.field(default_factory=dict)
     """For a derived table: each name that `sql` reads, and which of `reads` that is. Empty: by their own names."""
     shared: tuple[Sharer, ...] = ()
     """Equal tables, of other calculations or stages, that are read from this one."""
@@ -154,7 +154,7 @@ class Compiled(Declared, frozen=True):
     outputs: dict[str, tuple[Column, ...]]
     """Each output's columns and types, as the unsplit script gives them."""
     reasons: tuple[Reason, ...]
-    tables: dict[str, str] = {}
+    tables: dict[str, str] = msgspec.field(default_factory=dict)
     """For each table of the split, by its name there: the full name of the Tier-2 table that holds it, which may be another
     calculation's that is equal."""
 
@@ -178,5 +178,5 @@ class Edition(Declared, frozen=True):
     calculations: dict[str, Compiled]
     input_types: dict[str, dict[str, str]]
     """For each input with a hierarchy: the types of its level columns in the hierarchy's table."""
-    counts: dict[str, Counted] = {}
+    counts: dict[str, Counted] = msgspec.field(default_factory=dict)
     """What was counted to choose the split, by counting query."""

@@ -179,10 +179,13 @@ class _Binder:
         shared = share([*declared, *derived, *details])
         captured = {definition.relation for definition in details}
         calculations = {
-            calculation.name: self._compiled(calculation, outputs, split_, captured, shared.owners) for calculation, outputs, split_, _ in parts
+            calculation.name: self._compiled(calculation, outputs, split_, captured, shared.owners)
+            for calculation, outputs, split_, _ in parts
         }
         counted = {
-            calculations[calculation.name].tables[name.lower()]: rows for calculation, _, made, _ in parts for name, rows in made.rows.items()
+            calculations[calculation.name].tables[name.lower()]: rows
+            for calculation, _, made, _ in parts
+            for name, rows in made.rows.items()
         }
         return Bound(shared.definitions, calculations, input_types, counted, dict(shared.owners))
 
@@ -286,7 +289,9 @@ class _Binder:
 
     # Calculations
 
-    def _calculation(self, calculation: Calculation, statistics: Callable[[str], int]) -> tuple[dict[str, tuple[Column, ...]], Split, list[Definition]]:
+    def _calculation(
+        self, calculation: Calculation, statistics: Callable[[str], int]
+    ) -> tuple[dict[str, tuple[Column, ...]], Split, list[Definition]]:
         """The outputs' columns, the split, and the Tier-2 tables it derives."""
         types = {parameter.name: parameter.type for parameter in calculation.parameters}
         self.connection.execute("BEGIN")

@@ -21,6 +21,7 @@ from forebay.refresh.plan import Planned
 from forebay.refresh.slices import Slice, reading
 from forebay.refresh.write import write
 
+
 def _sync(paths: Iterable[Path]) -> None:
     """On disk before the rename that declares the slice complete, lest a power loss leave the name without the bytes."""
     for path in paths:
@@ -60,8 +61,9 @@ def build(
             _dates_within_calendar(connection, definition, written.files)
             rows, size = _totals(connection, written.files)
             if rows != written.rows:
+                what = f"{written.rows:,} rows were written, but {rows:,} are in the files"
                 raise ForebayError(
-                    "refresh.rows_lost", f"{written.rows:,} rows were written, but {rows:,} are in the files", where=f"table `{definition.name}`",
+                    "refresh.rows_lost", what, where=f"table `{definition.name}`",
                     advice="Two values of `partition_by` make the same folder name: partition by another column",
                 )  # fmt: skip
         except duckdb.Error as error:
@@ -86,9 +88,7 @@ def build(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _relations(
-    definition: Definition, versions: Mapping[str, SourceVersion], tables: Mapping[str, Table]
-) -> Iterator[tuple[str, str]]:
+def _relations(definition: Definition, versions: Mapping[str, SourceVersion], tables: Mapping[str, Table]) -> Iterator[tuple[str, str]]:
     """Every name that the table's SQL reads, and a SELECT of what it stands for."""
     own = {name if name in versions else tables[name].definition.relation: name for name in definition.reads}
     for relation, name in (definition.relations or own).items():
@@ -189,4 +189,3 @@ def _explain(
                 return ForebayError(found.code, f"table `{definition.name}`: {found.what}", where=found.where, advice=found.advice)
     where = f"{place}, table `{definition.name}`"
     return ForebayError("refresh.failed", text, where=where, advice="Mend the SQL or the data, then refresh again")
-

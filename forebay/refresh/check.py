@@ -14,6 +14,7 @@ from forebay.lake.root import Lake, open_lake
 from forebay.project.edition import Compiled, Edition, SourceVersion
 from forebay.project.folder import Folder
 from forebay.project.project import Project
+from forebay.refresh.count import Counting, Counts
 from forebay.refresh.explain import Built, Explanation, alike
 from forebay.refresh.explain import explain as explained
 from forebay.refresh.plan import Plan, Planned
@@ -33,30 +34,31 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 def check(path: Path) -> Checked:
-    """Validate the project in `path`. Raises Problems naming everything that is wrong."""
-    work, _ = _prospect(path)
+    """Validate the project in `path`. Raises Problems naming everything that is wrong. Nothing is counted for it, so that where counts
+    decide and none are known the split may be another one than a refresh makes."""
+    work, _ = _prospect(path, None)
     reasons = {name: compiled.reasons for name, compiled in work.bound.calculations.items()}
     return Checked(work.project, work.versions, work.plan, reasons)
 
 
-def plan(path: Path) -> tuple[Plan, Edition | None]:
-    """What a refresh would do, and the current edition."""
-    work, current = _prospect(path)
+def plan(path: Path, counting: Counting = lambda sources, rows: None) -> tuple[Plan, Edition | None]:
+    """What a refresh would do, and the current edition. `counting` hears of what must be counted to tell."""
+    work, current = _prospect(path, counting)
     return work.plan, current
 
 
-def explain(path: Path, calculation: str) -> Explanation:
+def explain(path: Path, calculation: str, counting: Counting = lambda sources, rows: None) -> Explanation:
     """What the split makes of a calculation of the project as it is now. Raises ForebayError if there is none of that name.
 
     If nothing has changed since the current edition was published, that edition tells it, with what a refresh found out; otherwise
-    the project is bound as in `check`.
+    the project is bound as in `plan`, and `counting` hears of what must be counted.
     """
     with _looking(path) as (folder, lake, store, current):
         if current is not None and unchanged(folder, store, current):
             compiled = _named(current.calculations, calculation)
             built = [Built(table.definition, table.rows, "published") for table in current.tables.values()]
             return explained(current.project, compiled, built, current.sources, current.number)
-        work = prospect(folder, lake, store, current, lambda path, size: None)
+        work = prospect(folder, lake, store, current, lambda path, size: None, Counts(lake, current, counting))
     compiled = _named(work.bound.calculations, calculation)
     built = [_built(planned, work, current) for planned in work.plan.tables]
     found = explained(work.project, compiled, built, work.versions, current.number if current else None)
@@ -72,13 +74,13 @@ def _named(calculations: dict[str, Compiled], name: str) -> Compiled:
 
 
 def _built(planned: Planned, work: Prospect, current: Edition | None) -> Built:
-    """A planned table, with its rows if the current edition has the same or if they were counted."""
+    """A planned table, with its rows if the current edition has the same, or about how many if that was asked to decide on it."""
     definition = planned.definition
     table = current.tables.get(definition.name) if current else None
     if table is not None and table.fingerprint == planned.fingerprint:
         return Built(definition, table.rows, "published")
     rows = work.bound.counted.get(definition.name)
-    return Built(definition, rows, "built" if planned.exists else "counted" if rows is not None else "to build")
+    return Built(definition, rows, "built" if planned.exists else "estimated" if rows is not None else "to build")
 
 
 def _differs(work: Prospect, current: Edition, compiled: Compiled, found: Explanation) -> tuple[str, ...]:
@@ -93,9 +95,9 @@ def _differs(work: Prospect, current: Edition, compiled: Compiled, found: Explan
     return tuple(files + sources) or ("tables are to be built again",)
 
 
-def _prospect(path: Path) -> tuple[Prospect, Edition | None]:
+def _prospect(path: Path, counting: Counting | None) -> tuple[Prospect, Edition | None]:
     with _looking(path) as (folder, lake, store, current):
-        return prospect(folder, lake, store, current, lambda path, size: None), current
+        return prospect(folder, lake, store, current, lambda path, size: None, Counts(lake, current, counting)), current
 
 
 @contextmanager

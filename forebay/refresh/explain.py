@@ -1,7 +1,7 @@
 """What the split made of a calculation, for its author to read. Pure: a compiled calculation and its tables in, an explanation out.
 
 Rows are counted where somebody has counted them: those of sources when they are observed, those of Tier-2 tables when they are
-built. Nothing is estimated: what is not known is said to be unknown.
+built. Before that the split may have asked for an estimate, which is told as one; what is not known is said to be unknown.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Ahead(msgspec.Struct, frozen=True):
     kind: str
     """Declared, derived or detail."""
     state: str
-    """Where `rows` are from: "published", or "counted" while splitting; if unknown, "built" (not published yet) or "to build"."""
+    """Where `rows` are from: "published", or "estimated" for the split; where it is "built" but not published, or still "to build",
+    they may not be known."""
     rows: int | None
     source_rows: int
     """Rows of all the sources that it is made of, each counted once."""
@@ -128,7 +129,7 @@ class Explanation(msgspec.Struct, frozen=True):
     run_source_rows: int
     """Those of them that a run still reads."""
     run_rows: int | None
-    """Rows that a run reads, of sources and Tier-2 tables."""
+    """Rows that a run reads, of sources and Tier-2 tables; not exact if some of these are estimated."""
     sources: tuple[Reading, ...]
     tables: tuple[Ahead, ...]
     inputs: tuple[str, ...]
@@ -188,7 +189,6 @@ class _Explaining:
         for reason in compiled.reasons:
             self.told.setdefault(reason.stage.lower(), []).append(reason)
         self.needed = self.closure(relation for relation in compiled.relations.values() if not relation.startswith("source:"))
-        self.standing_for = {sharer.name: name for name, one in self.all.items() for sharer in one.definition.shared}
         self.by_relation = {self.all[name].definition.relation: name for name in self.needed}
 
     def closure(self, names: Iterable[str]) -> set[str]:
@@ -300,12 +300,8 @@ class _Explaining:
     def table(self, written: str) -> str:
         """The full name of a Tier-2 table by the name that the split gave it."""
         name = written.lower()
-        full = f"{self.compiled.name}.{name}"
-        return (
-            self.compiled.relations.get(name)
-            or self.standing_for.get(full)
-            or (full if full in self.all else self.by_relation.get(name, full))
-        )
+        known = self.compiled.tables.get(name) or self.compiled.relations.get(name) or self.by_relation.get(name)
+        return known or f"{self.compiled.name}.{name}"
 
     def advice(self, reason: Reason) -> str:
         """A sentence for a reason that has none of its own. What reads no rows of sources is not to be bettered by it."""

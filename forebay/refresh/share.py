@@ -25,12 +25,8 @@ def share(definitions: Sequence[Definition]) -> Shared:
     kept: dict[str, Definition] = {}
     owners: dict[str, str] = {}
     alike: dict[object, list[str]] = {}
-    for definition in definitions:
-        relations = {name: owners.get(full, full) for name, full in definition.relations.items()}
-        if relations != definition.relations:
-            reads = tuple(sorted(set(relations.values())))
-            definition = msgspec.structs.replace(definition, relations=relations, reads=reads)
-        named = relations or {name.removeprefix("tier2."): name for name in definition.reads}
+    for definition in (_over(owners, one) for one in definitions):
+        named = definition.relations or {name.removeprefix("tier2."): name for name in definition.reads}
         same = alike.setdefault((definition.canonical, tuple(sorted(named.items())), definition.columns), [])
         joined = None
         if definition.kind == "derived":
@@ -42,6 +38,14 @@ def share(definitions: Sequence[Definition]) -> Shared:
             kept[joined.name] = joined
             owners[definition.name] = joined.name
     return Shared(tuple(kept.values()), owners)
+
+
+def _over(owners: Mapping[str, str], definition: Definition) -> Definition:
+    """`definition`, reading those tables that are built."""
+    if owners.keys().isdisjoint(definition.reads):
+        return definition
+    relations = {name: owners.get(full, full) for name, full in definition.relations.items()}
+    return msgspec.structs.replace(definition, relations=relations, reads=tuple(sorted(set(relations.values()))))
 
 
 def _joined(owner: Definition, other: Definition) -> Definition | None:

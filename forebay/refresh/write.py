@@ -44,9 +44,7 @@ def write(
 
 
 class _Writer:
-    def __init__(
-        self, connection: duckdb.Connection, definition: Definition, folder: Path, progress: Callable[[float], None]
-    ) -> None:
+    def __init__(self, connection: duckdb.Connection, definition: Definition, folder: Path, progress: Callable[[float], None]) -> None:
         self.connection, self.definition, self.progress = connection, definition, progress
         self.one, self.parts = folder / "part.parquet", folder / "parts"
         partition = [definition.partition_by] if definition.partition_by else []
@@ -56,7 +54,7 @@ class _Writer:
 
     def _narrow(self, column: StoredColumn) -> StoredColumn:
         """`column` as narrow as it may be. What rows are ordered by is filtered by, and best so as it is stored: see docs/adr/0010."""
-        if column.name in self.order and column.type == column.stored:
+        if column.name == self.definition.partition_by or (column.name in self.order and column.type == column.stored):
             return column
         return msgspec.structs.replace(column, stored=duckdb.narrowed(column.stored))
 

@@ -8,7 +8,7 @@ from forebay.split.blocks import Refused
 from forebay.split.rewrite import Part
 
 _SMALL = 10_000
-"""Rows that are read in no time, however few their sources have."""
+"""Rows that are read in no time: of a source, so that no table is worth building, or of a table, so that it is."""
 _GAIN = 3.0
 """How many times less work a run must have of it."""
 _JOIN = 0.5
@@ -32,7 +32,13 @@ class Choice:
         for part in parts:
             rows = self._count(part.count, complete)
             sources = [self._count(source, complete) for source in part.sources]
-            if rows <= _SMALL or min(sources) < 0:
+            if rows < 0 or min(sources) < 0:
+                continue
+            if max(sources) <= _SMALL:
+                raise Refused(
+                    "split.no_gain", f"what its static part is made of has {max(sources):,} rows", "Nothing: they are read in no time"
+                )
+            if rows <= _SMALL:
                 continue
             if len(sources) == 1:
                 rows = min(rows, sources[0])  # the count of distinct keys is an estimate

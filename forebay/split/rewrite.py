@@ -17,7 +17,7 @@ from forebay.split.blocks import Block, Condition, Refused, conjuncts, is_aggreg
 from forebay.split.frames import Names, Relation
 from forebay.split.keywords import KEYWORDS
 from forebay.split.names import canonical, folded
-from forebay.split.scopes import named_tables
+from forebay.split.scopes import named_tables, resolve
 from forebay.split.shape import around, is_inside, names_a_column
 from forebay.split.spans import Piece, Template, Unplaced, place, render, text_of
 from forebay.split.stability import depends_on_order, written_name
@@ -1046,6 +1046,35 @@ class _Rewriting:
                 listed = self.filters.setdefault(group.number, {})
                 before, ends = listed.get(name, (rank, 0))
                 listed[name] = (min(before, rank), ends + number if before == rank else number)
+
+
+def lookups(names: Names, select: exp.Select, stages: dict[str, Stage]) -> dict[str, tuple[str, ...]]:
+    """By which columns `select` takes some of the rows of static tables that it reads by name, "=" first, then ranges."""
+    try:
+        block = Block.read(names, select, stages)
+    except (Refused, Unplaced):
+        return {}
+    static = {id(relation): relation for relation in [*block.relations, *(relation for relation, _ in block.left)]}
+    found: dict[str, dict[str, int]] = {}
+    for condition in [*block.conditions, *(condition for _, conditions in block.left for condition in conditions)]:
+        node = condition.nodes[0]
+        if len(condition.nodes) > 1 or not isinstance(node, _SORTABLE):
+            continue
+        others = [node.expression, node.this] if isinstance(node, exp.Binary) else [node]
+        for side, other in zip([node.this, node.args.get("expression")], others, strict=False):
+            if not isinstance(side, exp.Column) or (other is not node and block.refs(other).relations):
+                continue
+            under = block.underlying(side)
+            relation, key = under if isinstance(under, tuple) else (None, "")
+            if isinstance(under, exp.Column) and isinstance(meant := names.refer(under), Relation):
+                relation, key = meant, under.name.lower()
+            if relation is None or id(relation) not in static or relation.dynamic or not isinstance(relation.node, exp.Table):
+                continue
+            if resolve(relation.node) is None and not (isinstance(node, exp.In) and node.args.get("query")):
+                rank = 0 if isinstance(node, exp.EQ | exp.In) else 1
+                columns = found.setdefault(relation.node.name.lower(), {})
+                columns[relation.columns[key][0]] = min(rank, columns.get(relation.columns[key][0], rank))
+    return {table: tuple(sorted(columns, key=lambda name: columns[name])) for table, columns in found.items()}
 
 
 def _under(conditions: list[Template], value: Template) -> Template:

@@ -20,7 +20,7 @@ from forebay.split.hoist import hoist, with_queries
 from forebay.split.parameters import used
 from forebay.split.reads import columns_read
 from forebay.split.reason import Reason
-from forebay.split.rewrite import Part, rewrite, scope_of
+from forebay.split.rewrite import Part, lookups, rewrite, scope_of
 from forebay.split.scopes import external, named_tables
 from forebay.split.script import read_script
 from forebay.split.shape import around, is_inside, output_names
@@ -122,6 +122,8 @@ class _Calculation:
         words = {token.text.lower() for stage in stages for token in tokenize(stage.sql, Place(stage.name))}
         self.words = frozenset(words | {name.lower() for columns in [*sources.values(), *inputs.values()] for name in columns})
         self.marks = 0
+        self.lookups: dict[str, tuple[str, ...]] = {}
+        """By which columns the residual takes some of the rows of what it reads as it is."""
         self.check_names()
 
     def check_names(self) -> None:
@@ -184,9 +186,13 @@ class _Calculation:
             tuple(sorted(self.reasons, key=lambda reason: (order[reason.stage], reason.line))),
             columns_read(residual, raw),
             {table: part.grain for table, part in parts.items() if part.grain is not None},
-            {table: part.sort for table, part in parts.items() if part.sort},
+            {table: part.sort for table, part in parts.items() if part.sort} | self.sorts([*tier2, *self.sources], parts),
             {table: rows for table in parts if (rows := self.choice.rows.get(table, -1)) >= 0},
         )
+
+    def sorts(self, relations: Iterable[str], parts: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """The order of what the residual reads as it is."""
+        return {name: self.lookups[name.lower()] for name in relations if name not in parts and name.lower() in self.lookups}
 
     def inexact(self) -> dict[tuple[str, int], str]:
         """The SELECTs whose rounding errors would decide something, by origin, and what."""
@@ -256,6 +262,8 @@ class _Calculation:
                 self.choice.check(found.parts, lambda sql: self.complete(sql, ()))
             except (Refused, Unplaced) as refused:
                 self.refuse(stage, select, refused)
+                for relation, columns in lookups(self.names, select, self.by_name).items():
+                    self.lookups.setdefault(relation, columns)
                 continue
             replaced |= found.replaced
             consumed |= {id(node) for node in found.consumed}

@@ -189,7 +189,7 @@ def test_a_run_shown_as_text_has_stages_edition_parameters_and_input_version(pub
 def test_help_names_every_verb_and_needs_no_project() -> None:
     called = in_here("--help")
     assert called.code == 0
-    for verb in ("init", "check", "plan", "refresh", "run", "runs", "verify"):
+    for verb in ("init", "check", "plan", "explain", "refresh", "run", "runs", "verify"):
         assert verb in called.out
     for verb in ("run", "refresh", "verify"):
         assert "--project" in in_here(verb, "--help").out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import duckdb
 import pyarrow as pa
 import pytest
@@ -96,3 +98,29 @@ def test_a_filter_on_the_partition_column_reads_the_right_files(small: Small) ->
     assert len(list(table.scan(row_filter="day = 2").plan_files())) == 1
     assert table.scan(row_filter="day is null").to_arrow()["k"].to_pylist() == ["c"]
     assert duckdb.sql(f"SELECT count(*) FROM '{small.folder}/lake/slices/tier2.t/*/parts/*/*.parquet'").fetchall() == [(4,)]
+
+
+def test_decimals_of_a_table_grow_and_never_shrink_and_the_table_stays_the_same(small: Small, catalog: Catalog) -> None:
+    def file(name: str, type_: str, value: str) -> list[str]:
+        return _file(small, f"{name}.parquet", f"SELECT 1 AS k, {value}::{type_} AS a UNION ALL SELECT 2, NULL")
+
+    kinds = [("DECIMAL(18,2)", "1.50"), ("DECIMAL(38,2)", "123456789012345678901234567890.12"), ("DECIMAL(18,2)", "-7.25")]
+    for edition, (type_, value) in enumerate(kinds, 1):
+        catalog.stage("tier2.t", file(str(edition), type_, value), f"f{edition}", None)
+        catalog.show("tier2.t", f"f{edition}", edition)
+    reader = _reader(small)
+    assert reader.list_tables("tier2") == [("tier2", "t")]
+    table = reader.load_table("tier2.t")
+    assert str(table.schema().find_type("a")) == "decimal(38, 2)"
+    for edition, (type_, value) in enumerate(kinds, 1):
+        snapshot = table.metadata.refs[f"edition-{edition}"].snapshot_id
+        assert [str(v) for v in table.scan(snapshot_id=snapshot).to_arrow()["a"].to_pylist()] == [value, "None"], type_
+    assert table.scan(row_filter="a < 0").to_arrow()["a"].to_pylist() == [Decimal("-7.25")]
+    assert table.scan(row_filter="a > 0").to_arrow()["a"].to_pylist() == []
+
+
+def test_a_table_whose_decimals_get_another_scale_is_another_table(small: Small, catalog: Catalog) -> None:
+    for edition, type_ in enumerate(("DECIMAL(18,2)", "DECIMAL(18,3)"), 1):
+        catalog.stage("tier2.t", _file(small, f"{edition}.parquet", f"SELECT 1.5::{type_} AS a"), f"f{edition}", None)
+        catalog.show("tier2.t", f"f{edition}", edition)
+    assert sorted(_reader(small).list_tables("tier2")) == [("tier2", "t"), ("tier2", "t__until_edition_2")]

@@ -60,21 +60,22 @@ def truncate(part: Path) -> None:
 def test_a_lost_or_cut_slice_is_named_by_a_run_and_built_again_by_a_refresh(project: Project, damage: Callable[[Path], None]) -> None:
     assert project.refresh() == 1
     before = project.json("run", "plan")["outputs"]["by_category"]["preview"]
-    seen = outside(project.lake, "plan.daily")
-    (part,) = project.lake.glob("slices/plan.daily/*/part.parquet")
+    (table,) = (t["definition"]["name"] for t in project.json("plan")["tables"] if t["definition"]["kind"] == "derived")
+    seen = outside(project.lake, table)
+    (part,) = project.lake.glob(f"slices/{table}/*/part.parquet")
     damage(part)
     called = project.call("run", "plan", "--json")
     assert called.code == 3
     assert called.error["code"] == "edition.damaged"
-    assert "`plan.daily`" in called.error["what"]
+    assert f"`{table}`" in called.error["what"]
     assert called.error["where"] == str(part.parent)
     assert "forebay refresh" in called.error["advice"]
     (planned,) = (table for table in project.json("plan")["tables"] if not table["exists"])
-    assert planned["definition"]["name"] == "plan.daily"
+    assert planned["definition"]["name"] == table
     project.refresh()
     assert project.json("run", "plan")["outputs"]["by_category"]["preview"] == before
     assert project.json("verify", "plan")["equal"]
-    assert outside(project.lake, "plan.daily") == seen
+    assert outside(project.lake, table) == seen
     assert project.json("refresh")["published"] is False
 
 
@@ -234,18 +235,18 @@ def test_sql_saved_and_put_back_during_a_refresh_is_not_what_the_edition_was_mad
 def test_a_source_overwritten_during_the_build_and_put_back_is_seen(shop: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     file = shop.write("data/sales/1.csv", sales((1, "a", "1.00"), (2, "b", "8.00")))
     text = file.read_text()
-    real = building._copy
+    real = building.write
     calls: list[str] = []
 
-    def meanwhile(connection: Any, definition: Any, statement: str, progress: Any) -> int:
+    def meanwhile(connection: Any, definition: Any, *rest: Any) -> Any:
         calls.append(definition.name)
         file.write_text(text.replace("8.00", "6.66"))
         try:
-            return real(connection, definition, statement, progress)
+            return real(connection, definition, *rest)
         finally:
             file.write_text(text)
 
-    monkeypatch.setattr(building, "_copy", meanwhile)
+    monkeypatch.setattr(building, "write", meanwhile)
     with pytest.raises(ForebayError) as caught:
         shop.refresh()
     monkeypatch.undo()

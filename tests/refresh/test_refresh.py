@@ -377,14 +377,14 @@ def test_a_source_that_is_not_immutable_is_captured_so_that_a_run_outlives_it(sm
 def test_a_file_that_is_overwritten_while_it_is_read_is_not_published(shop: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     from forebay.refresh import build
 
-    write = build._write
+    write = build.write
 
     def overwriting(*arguments: Any, **named: Any) -> Any:
         written = write(*arguments, **named)
         shop.write("data/sales/1.csv", sales((1, "a", "8.00"), (2, "b", "2.00")))
         return written
 
-    monkeypatch.setattr(build, "_write", overwriting)
+    monkeypatch.setattr(build, "write", overwriting)
     with pytest.raises(Problems, match="source.changing"):
         shop.refresh()
     assert Store(shop.lake.state).edition() is None

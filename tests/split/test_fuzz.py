@@ -74,7 +74,7 @@ def test_what_is_found_is_shrunk_and_can_be_read_back() -> None:
     judge = Judge(forgets)
     case = next(case for index in range(200) if judge.judge(case := calculation(f"shrunk:{index}")).kind == "rows")
     before = len(str(case.script))
-    text = written(case, smallest(judge, case, "rows"))
+    text = written(case, smallest(judge, case, "rows", seconds=3))
     assert len(str(case.script)) < before
     again = read_back(text)
     assert judge.judge(again).kind == "rows"

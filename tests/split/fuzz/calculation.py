@@ -12,11 +12,28 @@ from fuzz.queries import Asked, query
 from fuzz.tree import Many, node
 
 CHANCES = {
-    "left": 0.08, "derived": 0.04, "cte": 0.06, "subquery": 0.04, "exists": 0.03, "scalar": 0.03, "window": 0.04, "qualify": 0.03,
+    "left": 0.08, "derived": 0.05, "cte": 0.07, "subquery": 0.05, "exists": 0.04, "scalar": 0.03, "window": 0.04, "qualify": 0.03,
     "set_operation": 0.03, "count_distinct": 0.05, "distinct": 0.04, "distinct_on": 0.02, "filter": 0.06, "having": 0.08, "rollup": 0.03,
     "order_limit": 0.06, "or_factored": 0.04, "groups": 0.06, "detail": 0.22, "mixed": 0.35, "stages": 0.2,
 }  # fmt: skip
 """How often each construct is drawn when it is not what a calculation is about."""
+
+THEMES = [
+    *CHANCES,
+    "groups",
+    "groups",
+    "left",
+    "left",
+    "derived",
+    "cte",
+    "stages",
+    "rollup",
+    "set_operation",
+    "or_factored",
+    "exists",
+    "subquery",
+]
+"""What a calculation may be about, the more often the harder it is to come by."""
 
 TRIALS = 3
 _ONE_TABLE = ["t", "g", "h", "Lines"]
@@ -62,7 +79,7 @@ def calculation(seed: str) -> Calculation:
     for table in sources.values():
         table.rows = rows(r, table.columns, taste, 8)
     d = Drawn(r, taste)
-    themes = r.sample(sorted(CHANCES), r.choices([0, 1, 2], [0.15, 0.65, 0.2])[0])
+    themes = r.choices(THEMES, k=r.choices([0, 1, 2], [0.1, 0.65, 0.25])[0])
     d.chances = CHANCES | dict.fromkeys(themes, 0.7)
     if "detail" in themes and r.random() < 0.5:
         d.chances["window"] = max(d.chances["window"], 0.3)
@@ -72,9 +89,10 @@ def calculation(seed: str) -> Calculation:
     text = str(script)
     parameters = {name: type_ for name, type_ in d.parameters.items() if f"${name}" in text}
     trials = []
-    for _ in range(r.choice([2, 2, TRIALS])):
+    for number in range(r.choice([2, 2, TRIALS])):
         uploads = {name: rows(r, table.columns, taste, 5) for name, table in inputs.items()}
-        trials.append(Trial(values(d, parameters), uploads))
+        # None NULL at first: the types of the stages are those of that trial.
+        trials.append(Trial(values(d, parameters, 0.2 if number else 0.0), uploads))
     used = {name: table for name, table in sources.items() if name in text} or dict(list(sources.items())[:1])
     return Calculation(
         seed, used, inputs, parameters, script, trials, r.random() < 0.6, r.random() < 0.15, r.random() < 0.08, themes
@@ -101,7 +119,9 @@ def _script(d: Drawn, relations: list[Relation]) -> Many:
         if not last:
             d.chances |= {"order_limit": 0.02, "set_operation": min(outside["set_operation"], 0.3), "cte": min(outside["cte"], 0.2)}
         d.static = kind == "static"
-        made = query(d, relations, Asked(1, grouped=False if kind == "detail" else None if not last else True if r.random() < 0.6 else None))
+        made = query(
+            d, relations, Asked(1, grouped=False if kind == "detail" else None if not last else True if r.random() < 0.6 else None)
+        )
         d.static, d.chances = False, outside
         name = f"s{index + 1}"
         stages.append(node("stage", f"create table {name} as {{}};", made.text))

@@ -86,9 +86,9 @@ class Drawn:
 Pool = Sequence[Column]
 
 
-def values(d: Drawn, parameters: dict[str, str]) -> dict[str, str | None]:
+def values(d: Drawn, parameters: dict[str, str], nulls: float) -> dict[str, str | None]:
     """One value for each parameter."""
-    return {name: None if d.r.random() < 0.12 else literal(d.r, type_, d.taste).replace("''", "'") for name, type_ in parameters.items()}
+    return {name: None if d.r.random() < nulls else literal(d.r, type_, d.taste).replace("''", "'") for name, type_ in parameters.items()}
 
 
 def leaf(d: Drawn, pool: Pool, sort: str, parameters: float = 0.0) -> Node:
@@ -275,7 +275,9 @@ def comparison(d: Drawn, pool: Pool, depth: int = 1, parameters: float = 0.0) ->
         right = leaf(d, pool, sort, parameters) if r.random() < 0.4 else d.literal(sort)
         return node("bool", f"({{}} {r.choice(_COMPARED)} {{}})", left, right)
     if shape < 0.6:
-        return node("bool", f"({{}} {r.choice(['', 'not '])}in ({{}}))", left, Many([d.literal(sort) for _ in range(r.randint(1, 3))], least=1))
+        return node(
+            "bool", f"({{}} {r.choice(['', 'not '])}in ({{}}))", left, Many([d.literal(sort) for _ in range(r.randint(1, 3))], least=1)
+        )
     if shape < 0.7:
         return node("bool", "({} between {} and {})", left, d.literal(sort), leaf(d, pool, sort, parameters))
     if shape < 0.78:
@@ -357,7 +359,9 @@ def aggregate(d: Drawn, pool: Pool, sort: str | None = None, depth: int = 2) -> 
         of = r.choice(sorted({column.sort for column in pool} - {"apx"}) or ["int"])
         made = node("agg", "count(distinct {})", expression(d, pool, of, min(deep, 1)))
     else:
-        text, of = r.choice([("count_if({})", "bool"), ("sum(distinct {})", "int"), ("sum(cast({} as integer))", "bool"), ("count(distinct {})", "str")])
+        text, of = r.choice(
+            [("count_if({})", "bool"), ("sum(distinct {})", "int"), ("sum(cast({} as integer))", "bool"), ("count(distinct {})", "str")]
+        )
         made = node("agg", text, expression(d, pool, of, min(deep, 1)))
     if filtered:
         made = node("agg", "{} filter (where {})", made, expression(d, pool, "bool", 1, 0.15))

@@ -68,7 +68,9 @@ def joined(d: Drawn, static: Sequence[Relation], dynamic: Sequence[Relation], in
         elif using:
             joins.append(node("join", f" {word} {{}} using ({shared[0]})", part.written))
         elif not conditions:
-            joins.append(node("join", " cross join {}", part.written) if word == "join" else node("join", f" {word} {{}} on true", part.written))
+            joins.append(
+                node("join", " cross join {}", part.written) if word == "join" else node("join", f" {word} {{}} on true", part.written)
+            )
         elif or_factored:
             joins.append(node("join", " join {} on {}", part.written, _factored(d, [*pool, *part.pool], conditions)))
         else:
@@ -82,9 +84,7 @@ def joined(d: Drawn, static: Sequence[Relation], dynamic: Sequence[Relation], in
     return Joined(text, where, pool, [part.alias for part in parts], any(part.relation.dynamic for part in parts))
 
 
-def _chosen(
-    d: Drawn, static: Sequence[Relation], dynamic: Sequence[Relation], inline: Callable[[bool], Relation | None]
-) -> list[Relation]:
+def _chosen(d: Drawn, static: Sequence[Relation], dynamic: Sequence[Relation], inline: Callable[[bool], Relation | None]) -> list[Relation]:
     r = d.r
     few = r.choices([1, 2, 3], [0.4, 0.42, 0.18])[0] if static else 0
     chosen = [r.choice(static) for _ in range(few)]
@@ -94,6 +94,8 @@ def _chosen(
     chosen += [r.choice(dynamic) for _ in range(others)]
     if static and dynamic and not d.static and d.does("groups"):
         chosen = [r.choice(static), r.choice(dynamic), r.choice(static)]
+    elif d.chances["left"] > 0.5 and r.random() < 0.4:
+        chosen.sort(key=lambda relation: not relation.dynamic)
     elif r.random() < 0.3:
         r.shuffle(chosen)
     for index, relation in enumerate(chosen):
@@ -126,7 +128,8 @@ def _conditions(d: Drawn, pool: Sequence[Column], part: _Part) -> list[Node]:
     r = d.r
     pairs = [(a, b) for a in pool for b in part.pool if a.sort == b.sort and a.sort in ("int", "str", "date")]
     keys = [(a, b) for a, b in pairs if a.name in ("k", "j") and b.name in ("k", "j")]
-    alike = [(a, b) for a, b in keys if a.dynamic == b.dynamic == part.relation.dynamic and not d.chances["groups"] > 0.5]
+    apart = d.chances["groups"] > 0.5
+    alike = [(a, b) for a, b in keys if (a.dynamic != b.dynamic) == apart]
     choice = alike if alike and r.random() < 0.8 else keys if keys and r.random() < 0.9 else pairs
     if not choice:
         return [node("bool", "({} = {})", expression(d, pool, "int", 1), expression(d, part.pool, "int", 1))] if r.random() < 0.5 else []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from fuzz.expressions import Column, Drawn, aggregate, asked, comparison, expression, leaf, over_aggregates
 from fuzz.joins import Joined, Relation, joined
+from fuzz.subqueries import exists, readable, scalar, test
 from fuzz.tree import Many, Node, node, one_or_none
 
 
@@ -41,8 +42,8 @@ def query(d: Drawn, relations: Sequence[Relation], want: Asked) -> Query:
         relations, named = list(relations), set[str]()
         for _ in range(d.r.choice([1, 1, 2])):
             outside = d.static
-            d.static = d.static or d.r.random() < 0.6
-            made = query(d, _read(d, relations), Asked(want.depth - 1))
+            d.static = d.static or d.r.random() < 0.5
+            made = query(d, readable(d, relations), Asked(want.depth - 1, grouped=d.r.choice([False, None])))
             d.static = outside
             name = d.name("c")
             if d.r.random() < 0.1:
@@ -57,10 +58,6 @@ def query(d: Drawn, relations: Sequence[Relation], want: Asked) -> Query:
     if withs:
         return Query(node("query", "{}{}", Many(withs, ", ", "with ", " "), found.text), found.columns, found.dynamic or dynamic)
     return found
-
-
-def _read(d: Drawn, relations: Sequence[Relation]) -> list[Relation]:
-    return [relation for relation in relations if not relation.dynamic] if d.static else list(relations)
 
 
 def _select_or_set(d: Drawn, relations: Sequence[Relation], want: Asked) -> Query:
@@ -81,18 +78,18 @@ def _select_or_set(d: Drawn, relations: Sequence[Relation], want: Asked) -> Quer
 
 def select(d: Drawn, relations: Sequence[Relation], want: Asked) -> Query:
     """One SELECT."""
-    readable = _read(d, relations)
-    static = [relation for relation in readable if not relation.dynamic]
-    dynamic = [relation for relation in readable if relation.dynamic]
-    if not readable:
-        readable = static = [relation for relation in relations if not relation.dynamic] or list(relations)
+    there = readable(d, relations)
+    static = [relation for relation in there if not relation.dynamic]
+    dynamic = [relation for relation in there if relation.dynamic]
+    if not there:
+        static = [relation for relation in relations if not relation.dynamic] or list(relations)
 
     def inline(fixed: bool) -> Relation | None:
         if want.depth <= 0:
             return None
         outside = d.static
-        d.static = d.static or fixed
-        made = query(d, _read(d, relations) or list(relations), Asked(want.depth - 1))
+        d.static = d.static or (fixed and d.r.random() < 0.6)
+        made = query(d, readable(d, relations) or list(relations), Asked(want.depth - 1, grouped=d.r.choice([False, None])))
         d.static = outside
         return Relation("", made.columns, made.dynamic, made.text)
 
@@ -114,79 +111,10 @@ def _where(d: Drawn, scope: Joined, relations: Sequence[Relation], depth: int) -
     if d.r.random() < 0.08:
         made.append(comparison(d, scope.pool, 1, 0.2))
     if d.does("subquery"):
-        made.append(_test(d, scope.pool, relations))
+        made.append(test(d, scope.pool, relations))
     if d.does("exists"):
-        made.append(_exists(d, scope.pool, relations))
+        made.append(exists(d, scope.pool, relations))
     return made
-
-
-# Subqueries
-
-
-def _inside(d: Drawn, relations: Sequence[Relation]) -> tuple[Node, list[Column], list[Node], bool]:
-    """What a subquery reads: FROM, its columns, conditions, and whether it is dynamic."""
-    outside = d.static
-    d.static = d.static or d.r.random() < 0.6
-    few = dict(d.chances)
-    d.chances |= {"left": 0.03, "derived": 0.0, "groups": 0.0, "or_factored": 0.0}
-    readable = _read(d, relations) or list(relations)
-    scope = joined(d, [x for x in readable if not x.dynamic][:3], [x for x in readable if x.dynamic], lambda _: None)
-    where = list(scope.where)
-    if d.r.random() < 0.5:
-        where.append(comparison(d, scope.pool) if d.static or d.r.random() < 0.5 else asked(d, scope.pool))
-    d.chances = few
-    d.static = outside
-    return scope.text, scope.pool, where, scope.dynamic
-
-
-def _correlation(d: Drawn, outer: Sequence[Column], inner: Sequence[Column]) -> list[Node]:
-    pairs = [(a, b) for a in outer for b in inner if a.sort == b.sort and a.name in ("k", "j") and b.name in ("k", "j") and "." in b.sql]
-    if not pairs:
-        return []
-    a, b = d.r.choice(pairs)
-    made = [node("bool", f"{{}} {d.r.choice(['=', '=', '=', '=', '=', '<'])} {{}}", Node(b.sort, [b.sql]), Node(a.sort, [a.sql]))]
-    if d.r.random() < 0.15:
-        a, b = d.r.choice(pairs)
-        made.append(node("bool", "{} <> {}", Node(b.sort, [b.sql]), Node(a.sort, [a.sql])))
-    return made
-
-
-def scalar(d: Drawn, outer: Sequence[Column], relations: Sequence[Relation], sort: str) -> Node:
-    """A subquery that is one value."""
-    text, pool, where, _ = _inside(d, relations)
-    if outer and d.r.random() < 0.5:
-        where += _correlation(d, outer, pool)
-    item = aggregate(d, pool, sort, 1)
-    if d.r.random() < 0.2 and item.sort in ("int", "dec"):
-        item = node(item.sort, "coalesce({}, 0)", item)
-    return node(sort, "(select {} from {}{})", item, text, Many(where, " and ", " where "))
-
-
-def _test(d: Drawn, pool: Sequence[Column], relations: Sequence[Relation]) -> Node:
-    """A predicate with a subquery in it."""
-    r = d.r
-    if r.random() < 0.5:
-        sort = r.choice([sort for sort in ("int", "int", "dec", "date", "str") if any(c.sort == sort for c in pool)] or ["int"])
-        return node("bool", f"({{}} {r.choice(['<', '>=', '=', '<>'])} {{}})", leaf(d, pool, sort), scalar(d, pool, relations, sort))
-    text, inner, where, _ = _inside(d, relations)
-    keys = [column for column in pool if column.name in ("k", "j")] or list(pool)
-    column = r.choice(keys)
-    same = [other for other in inner if other.sort == column.sort]
-    item = Node(column.sort, [r.choice(same).sql]) if same else d.literal(column.sort)
-    if r.random() < 0.2:
-        where += _correlation(d, pool, inner)
-    tail = ""
-    if r.random() < 0.15 and column.sort == "int":
-        tail = f" group by {item} having count(*) > {r.randint(0, 2)}"
-    negated = r.choice(["", "", "not "])
-    return node("bool", f"{{}} {negated}in (select {{}} from {{}}{{}}{tail})", Node("any", [column.sql]), item, text, Many(where, " and ", " where "))
-
-
-def _exists(d: Drawn, pool: Sequence[Column], relations: Sequence[Relation]) -> Node:
-    text, inner, where, _ = _inside(d, relations)
-    if d.r.random() < 0.85:
-        where += _correlation(d, pool, inner)
-    return node("bool", f"{d.r.choice(['', '', 'not '])}exists (select 1 from {{}}{{}})", text, Many(where, " and ", " where "))
 
 
 # The SELECT list
@@ -202,6 +130,8 @@ def _finished(d: Drawn, want: Asked, items: Sequence[Node], keys: int, tail: str
             written.append(node("item", f"{{}}{d.r.choice([' as ', ' as ', ' '])}{name}", item))
         else:
             written.append(node("item", "{}", item))
+        if d.r.random() < 0.01:
+            written[-1] = node("item", f"{{}}{d.r.choice([' /* one */', ' -- two, three' + chr(10)])}", written[-1])
         columns.append((name, item.sort))
     order: Node | None = None
     approximate = any(item.sort == "apx" for item in items)
@@ -242,7 +172,7 @@ def _grouped(d: Drawn, scope: Joined, relations: Sequence[Relation], where: list
         else:
             key = expression(d, groupable, sort, 1, 0.03)
             reads = any(column.sql in str(key) for column in groupable)
-            if not reads and sorts is not None:
+            if not reads and (sorts is not None or not groupable):
                 break
             keys.append(key if reads else Node(groupable[0].sort, [groupable[0].sql]))
     few: list[str | None] = list(sorts[len(keys) :]) if sorts is not None else [None] * r.choices([0, 1, 2, 3], [0.08, 0.42, 0.32, 0.18])[0]
@@ -272,6 +202,8 @@ def _grouped(d: Drawn, scope: Joined, relations: Sequence[Relation], where: list
         )
     prefix = "select distinct " if d.does("distinct") else "select "
     by, total = _group_by(d, keys, rollup, qualify is None and " over (" not in "".join(map(str, made)))
+    if total and want.named and not want.key and r.random() < 0.15:
+        by = Many([Node("by", [f"c{index + 1}"]) for index in range(len(keys))], before=" group by ")
     distinguishing = len(keys) if total and keys else 0
     return _finished(
         d, want, [*keys, *made], distinguishing, " from {}{}{}{}{}",
@@ -315,7 +247,12 @@ def _having(d: Drawn, pool: Sequence[Column], relations: Sequence[Relation]) -> 
     first = aggregate(d, pool, r.choice(["int", "int", "dec"]), 1)
     shape = r.random()
     if shape < 0.5:
-        return node("having", f" having {{}} {r.choice(['>', '<=', '<>'])} {{}}", first, d.literal(first.sort) if r.random() < 0.6 else d.parameter(first.sort))
+        return node(
+            "having",
+            f" having {{}} {r.choice(['>', '<=', '<>'])} {{}}",
+            first,
+            d.literal(first.sort) if r.random() < 0.6 else d.parameter(first.sort),
+        )
     if shape < 0.65:
         return node("having", " having {} >= {}", first, scalar(d, [], relations, first.sort))
     if shape < 0.8:

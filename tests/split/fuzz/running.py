@@ -18,11 +18,12 @@ from fuzz.calculation import calculation
 from fuzz.oracle import Judge, Verdict
 from fuzz.shrinking import smallest, written
 
-RULES = """
+_RULES = """
     inner_join sum count avg min_max bool case linear weight count_distinct distinct filter having qualify window left_join_static
     left_join_dynamic left_join_nullable derived_table cte stage subquery_static subquery_correlated in exists set_operation rollup
     groups detail or_factored order_limit
-""".split()
+"""
+RULES = _RULES.split()
 SECONDS = 60
 """For one calculation; one that takes longer is taken to hang."""
 SHRUNK_ALIKE = 2
@@ -134,7 +135,7 @@ def run(count: int, base: str, workers: int, save: Path | None, log: Any) -> Cou
                     continue
                 del processes[worker]
                 if process.exitcode and at[worker] < 0:
-                    raise SystemExit("the processes do not start")
+                    raise SystemExit("the processes do not start") from None
                 if process.exitcode and at[worker] + workers < count:
                     at[worker] += workers
                     counts.add(Verdict("crash", f"the process ended with {process.exitcode}"))
@@ -179,6 +180,8 @@ def table(counts: Counts) -> str:
             ("unparsed", counts.kinds["unparsed"]),
             ("unsplit errors", counts.kinds["errors"]),
             ("unsplit unstable", counts.kinds["unstable"]),
+            ("wrong by the engine", counts.kinds["engine"]),
+            ("within rounding", counts.kinds["approximate"]),
             ("split", counts.rewritten),
             ("different", counts.different),
         ],

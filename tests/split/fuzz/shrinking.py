@@ -14,9 +14,9 @@ from fuzz.tree import Many, Node, shrink
 SECONDS = 40.0
 
 
-def smallest(judge: Judge, case: Calculation, kind: str) -> Verdict:
-    """Shrink `case` in place; the verdict on what is left of it."""
-    deadline = time.monotonic() + SECONDS
+def smallest(judge: Judge, case: Calculation, kind: str, seconds: float = SECONDS) -> Verdict:
+    """Shrink `case` in place for some seconds; the verdict on what is left of it."""
+    deadline = time.monotonic() + seconds
 
     def fails() -> bool:
         return time.monotonic() < deadline and judge.judge(case).kind == kind
@@ -96,7 +96,9 @@ def written(case: Calculation, verdict: Verdict) -> str:
     """The calculation in the form of `cases/*.sql`, with its rows and what is wrong in comments."""
 
     def relations(tables: dict[str, dict[str, str]]) -> str:
-        return "; ".join(f"{name}({', '.join(f'{column} {type_}' for column, type_ in columns.items())})" for name, columns in tables.items())
+        return "; ".join(
+            f"{name}({', '.join(f'{column} {type_}' for column, type_ in columns.items())})" for name, columns in tables.items()
+        )
 
     def contents(name: str, rows: list[list[str]]) -> str:
         return f"-- {name}: " + (", ".join(f"({', '.join(row)})" for row in rows) or "no rows")
@@ -141,10 +143,11 @@ def read_back(text: str) -> Calculation:
                 sources[found[1]].rows = rows
             else:
                 trials[-1].uploads[found[1]] = rows
-    options = {name: f", {name}" in lines[3] for name in ("typed", "counted", "all_outputs")}
+    typed, counted, all_outputs = (f", {name}" in lines[3] for name in ("typed", "counted", "all_outputs"))
     seed = lines[3].split(" ")[2].strip(",:")
     script = Many([Node("stage", [f"create table {body}"])])
-    return Calculation(seed, sources, inputs, {name: type_ for name, type_, _ in declared}, script, trials, **options)
+    parameters = {name: type_ for name, type_, _ in declared}
+    return Calculation(seed, sources, inputs, parameters, script, trials, typed, counted, all_outputs)
 
 
 def _tables(text: str) -> dict[str, Table]:

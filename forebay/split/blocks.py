@@ -284,6 +284,9 @@ class Block:
                 return node
             meant = self.names.refer(node)
             key = node.name.lower()
+            if isinstance(meant, exp.Expr):
+                node = meant.unalias()
+                continue
             while isinstance(meant, Relation) and id(meant) in self.merged:
                 part = self.merged[id(meant)][key]
                 if isinstance(part, tuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from forebay.split.blocks import Refused
-from forebay.split.rewrite import Part
+from forebay.split.tables import Part
 
 _SMALL = 10_000
 """Rows that are read in no time: of a source, so that no table is worth building, or of a table, so that it is."""

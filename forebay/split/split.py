@@ -17,10 +17,11 @@ from forebay.split.choice import Choice
 from forebay.split.columns import Kind, Resolved, kind_of, resolve_columns
 from forebay.split.frames import Known, Names
 from forebay.split.hoist import hoist, with_queries
+from forebay.split.lookups import lookups
 from forebay.split.parameters import used
 from forebay.split.reads import columns_read
 from forebay.split.reason import Reason
-from forebay.split.rewrite import Part, lookups, rewrite, scope_of
+from forebay.split.rewrite import rewrite, scope_of
 from forebay.split.scopes import external, named_tables
 from forebay.split.script import read_script
 from forebay.split.shape import around, is_inside, output_names
@@ -28,6 +29,7 @@ from forebay.split.spans import Template, Unplaced, render
 from forebay.split.stability import find_unstable
 from forebay.split.stage import NOW, Stage
 from forebay.split.syntax import Place, parse, quoted, start_of, tokenize
+from forebay.split.tables import Part
 from forebay.split.types import type_of
 
 Columns = Mapping[str, Mapping[str, str]]

@@ -130,6 +130,11 @@ def _why(
         return "its columns changed"
     reasons = [f"{name}: {changes[name].words()}" for name in definition.reads if name in changes and changes[name].changed]
     reasons += [f"{t.definition.relation} changed" for t in earlier if t.definition.name in definition.reads and t.why != "unchanged"]
-    if not reasons and (before.definition.partition_by, before.definition.sort_by) != (definition.partition_by, definition.sort_by):
-        return "its order of rows changed" if before.definition.key == definition.key else "its key changed"
+    layout = (definition.key, definition.partition_by)
+    if (
+        not reasons
+        and before.definition.sort_by != definition.sort_by
+        and (before.definition.key, before.definition.partition_by) == layout
+    ):
+        return "its order of rows changed"
     return "; ".join(reasons) or "its key, partition or reader options changed"

@@ -145,7 +145,7 @@ class Algebra:
             for _, nodes in term.static:
                 if len(nodes) > 1 and not self._multiply_safely(nodes):
                     return None
-            doubles = any(self.type_of(factor) not in _EXACT for factor in term.factors)
+            doubles = any(self.type_of(factor).family not in _EXACT for factor in term.factors)
             if doubles and len(term.static) > 1:
                 return None
         return Poly(terms, (*left.present, *right.present), (*left.given, *right.given))
@@ -155,7 +155,7 @@ class Algebra:
         return all(self.type_of(node) == DOUBLE for node in nodes)
 
 
-_EXACT = frozenset({Type("integer"), *(Type("decimal", scale) for scale in range(39))})
+_EXACT = frozenset({"integer", "decimal"})
 
 
 def _is_nonzero(node: exp.Expr) -> bool:
@@ -255,7 +255,7 @@ class Writer:
         factor: list[Piece] = []
         for node in term.factors:
             factor += [" * (" if factor else "(", node, ")"]
-        exact = all(self.type_of(node) in _EXACT for node in term.factors)
+        exact = all(self.type_of(node).family in _EXACT for node in term.factors)
         pieces: list[Piece] = []
         extremes: list[list[Piece]] = [[], []]
         for group in self.groups:

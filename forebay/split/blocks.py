@@ -126,6 +126,8 @@ class Block:
                     self.relations.append(relation)
         if select.args.get("where"):
             self.conditions += conjuncts(select.args["where"].this)
+        if any(isinstance(piece, str) and " OR (" in piece for condition in self.conditions for piece in condition.template):
+            self.rules.add("or_factored")
 
     def _on(self, join: exp.Expr, relation: Relation, before: list[Relation]) -> Iterator[Condition]:
         if join.args.get("on"):

@@ -208,7 +208,8 @@ class Aggregates:
 
     def _weight(self, masks: dict[int, list[Template]]) -> Template:
         """How many rows one row of the tables' product stands for."""
-        return self._writer(masks).rows(Poly((Term(),)))
+        rows = self._writer(masks).rows(Poly((Term(),)))
+        return ("NULLIF(", *rows, ", 0)") if masks else rows
 
     def _added(self, function: str, value: Template) -> Template:
         """`function` over the rows of the tables that make one row of the result."""

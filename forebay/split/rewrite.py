@@ -119,6 +119,8 @@ class _Rewriting:
             self.rules.add("groups")
         if not self.rows.grouped:
             self.rules.add("detail")
+        if isinstance(self.select.parent, exp.SetOperation):
+            self.rules.add("set_operation")
         merged = {key: value for key, value in self.block.plain.items() if key not in self.rows.replaced}
         return Rewritten(
             self.select, scope, {**merged, **self.rows.replaced, id(self.select): body}, parts, tuple(sorted(self.rules)), self.rows.grouped,
@@ -393,7 +395,8 @@ class _Rewriting:
             return
         if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
             for column in node.find_all(exp.Column):
-                if self.block.refs(column).relations:
+                refs = self.block.refs(column)
+                if refs.relations or refs.unclear:
                     self._post(column)
             return
         if isinstance(node, exp.Filter) and is_aggregate(node.this) and not isinstance(node.parent, exp.Window):

@@ -18,6 +18,8 @@ class Type(NamedTuple):
 
     family: str
     scale: int = 0
+    is_wide: bool = False
+    """Whether a decimal has all the digits there are, so that there may be none left for another's scale."""
 
     @property
     def is_exact(self) -> bool:
@@ -53,7 +55,7 @@ def type_of(written: str) -> Type:
     name = " ".join(written.upper().split())
     decimal = _DECIMAL.fullmatch(name)
     if decimal:
-        return Type("decimal", int(decimal[2] or 0) if decimal[1] else 3)
+        return Type("decimal", int(decimal[2] or 0) if decimal[1] else 3, int(decimal[1] or 18) > 30)
     if name.endswith(")"):
         name = name[: name.index("(")].rstrip()
     return _FAMILIES.get(name, OTHER if name else UNKNOWN)
@@ -105,7 +107,8 @@ def infer(
             return of(node.this)
         case exp.Sum():
             inner = of(node.this)
-            return {"integer": INTEGER, "boolean": INTEGER, "decimal": inner, "double": DOUBLE}.get(inner.family, UNKNOWN)
+            wide = Type("decimal", inner.scale, True)
+            return {"integer": INTEGER, "boolean": INTEGER, "decimal": wide, "double": DOUBLE}.get(inner.family, UNKNOWN)
         case exp.Add() | exp.Sub():
             return _added(of(node.this), of(node.expression), subtract=isinstance(node, exp.Sub))
         case exp.Mul():
@@ -142,10 +145,15 @@ def common(types: list[Type]) -> Type:
     families = {type_.family for type_ in known}
     if not known or "" in families:
         return UNKNOWN
-    if len(families) == 1:
-        return Type(known[0].family, max(type_.scale for type_ in known))
-    if families <= {"integer", "decimal", "double"}:
-        return DOUBLE if "double" in families else Type("decimal", max(type_.scale for type_ in known))
+    if families <= {"integer", "decimal", "double"} and "double" in families:
+        return DOUBLE
+    if len(families) == 1 and "decimal" not in families:
+        return Type(known[0].family)
+    if families <= {"integer", "decimal"}:
+        scale = max(type_.scale for type_ in known)
+        if any(type_.is_wide and type_.scale < scale for type_ in known):
+            return UNKNOWN  # the engine keeps what digits there is room for
+        return Type("decimal", scale, any(type_.is_wide for type_ in known))
     return TIME if families == {"date", "time"} else UNKNOWN
 
 
@@ -176,7 +184,7 @@ def _multiplied(left: Type, right: Type) -> Type:
         return UNKNOWN
     if "double" in (left.family, right.family):
         return DOUBLE
-    return INTEGER if left == right == INTEGER else Type("decimal", left.scale + right.scale)
+    return INTEGER if left == right == INTEGER else Type("decimal", left.scale + right.scale, left.is_wide or right.is_wide)
 
 
 def _rounded(node: exp.Expr, inner: Type) -> Type:
@@ -184,9 +192,9 @@ def _rounded(node: exp.Expr, inner: Type) -> Type:
     if inner.family != "decimal":
         return inner if inner.family in ("integer", "double") else UNKNOWN
     if digits is None:
-        return Type("decimal", 0)
+        return Type("decimal", 0, inner.is_wide)
     if isinstance(digits, exp.Literal) and digits.name.isdigit():
-        return Type("decimal", min(int(digits.name), inner.scale))
+        return Type("decimal", min(int(digits.name), inner.scale), inner.is_wide)
     return UNKNOWN
 
 

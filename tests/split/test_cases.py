@@ -1,4 +1,8 @@
-"""Each file of `cases/` is a script, and what the split makes of it; and both are executed, over random rows, and compared."""
+"""Each file of `cases/` is a script, and what the split makes of it; and both are executed, over random rows, and compared.
+
+A file begins with `-- sources:`, `-- inputs:` and `-- parameters:`. It may go on with `-- rows:`, on which it is executed besides, and
+`-- answer:`, the right answer over those, of its last stage.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from executed import Relations, assert_same_answers
+from executed import Relations, assert_same_answers, assert_same_answers_over
 
 from forebay.split.script import read_script
 from forebay.split.split import split
@@ -21,6 +25,8 @@ class Case(NamedTuple):
     inputs: Relations
     parameters: dict[str, str]
     values: dict[str, str]
+    rows: dict[str, str]
+    answer: str
     script: str
     expected: str
 
@@ -28,16 +34,19 @@ class Case(NamedTuple):
     def read(cls, text: str) -> Case:
         script, _, expected = text.partition("\n---- ")
         lines = script.splitlines()
-        head = dict(line[3:].split(": ", 1) for line in lines[:3])
+        count = next(index for index, line in enumerate(lines) if not re.match("-- [a-z]+: ?", line))
+        head = dict(re.split(": ?", line[3:], maxsplit=1) for line in lines[:count])
         declared = [re.fullmatch(r"(\w+) (.*) = (.*)", part) for part in head["parameters"].split("; ")]
         found = [match for match in declared if match]
         return cls(
-            "\n".join(lines[:3]),
+            "\n".join(lines[:count]),
             relations(head["sources"]),
             relations(head["inputs"]),
             {match[1]: match[2] for match in found},
             {match[1]: match[3] for match in found},
-            "\n".join(lines[3:]),
+            dict(part.split(" ", 1) for part in head["rows"].split("; ")) if "rows" in head else {},
+            head.get("answer", ""),
+            "\n".join(lines[count:]),
             "---- " + expected,
         )
 
@@ -80,6 +89,10 @@ def test_the_halves_answer_as_the_whole(path: Path) -> None:
     done = split(stages, case.sources, case.inputs, case.parameters)
     for seed in range(6):
         assert_same_answers(stages, done, case.sources, case.inputs, case.parameters, case.values, seed)
+    if case.rows:
+        halves = assert_same_answers_over(case.rows, stages, done, case.sources, case.inputs, case.parameters, case.values)
+        found = halves.connection.execute(f'select * from "{stages[-1].name}" order by all nulls last').fetchall()
+        assert ", ".join("(" + ", ".join("NULL" if value is None else str(value) for value in row) + ")" for row in found) == case.answer
 
 
 def test_there_are_cases() -> None:

@@ -40,7 +40,8 @@ class Verdict:
     """What came of one calculation.
 
     `kind` is "same", "discarded" (not SQL for the engine), "errors" (the whole fails for all values), "unparsed" (the script is
-    refused by the parser), "unstable" (the whole differs from itself), "engine" (the residual differs, but not with DuckDB's
+    refused by the parser), "given up" (a row stops a table that not every run looks at: a refresh then leaves its stage on demand),
+    "unstable" (the whole differs from itself), "engine" (the residual differs, but not with DuckDB's
     optimizer off: plain queries meet the same defects), "approximate" (DOUBLEs differ by less than rounding can, for values as
     large), or what is wrong: "rows", "names", "types", "tier2", "residual", "missing", "crash", "statistics", "grain".
     """
@@ -54,7 +55,7 @@ class Verdict:
 
     @property
     def wrong(self) -> bool:
-        return self.kind not in ("same", "discarded", "errors", "unparsed", "unstable", "engine", "approximate")
+        return self.kind not in ("same", "discarded", "errors", "unparsed", "unstable", "engine", "approximate", "given up")
 
 
 class Wrong(Exception):
@@ -264,7 +265,9 @@ class Judge:
             except duckdb.Error as error:
                 if isinstance(error, duckdb.InternalException | duckdb.FatalException):
                     raise
-                raise Wrong("tier2", f"{name}: {error}") from error
+                # A row that no run may ask for can stop a static query as it stands; a refresh then gives the table up.
+                by_a_row = isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.InvalidInputException)
+                raise Wrong("given up" if by_a_row else "tier2", f"{name}: {error}") from error
         for name, columns in done.grain.items():
             by = ", ".join(f'"{column}"' for column in columns) or "()"
             try:

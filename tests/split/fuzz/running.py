@@ -180,6 +180,7 @@ def table(counts: Counts) -> str:
             ("unparsed", counts.kinds["unparsed"]),
             ("unsplit errors", counts.kinds["errors"]),
             ("unsplit unstable", counts.kinds["unstable"]),
+            ("tables given up", counts.kinds["given up"]),
             ("wrong by the engine", counts.kinds["engine"]),
             ("within rounding", counts.kinds["approximate"]),
             ("split", counts.rewritten),

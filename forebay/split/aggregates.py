@@ -191,9 +191,7 @@ def _combined(left: Linear, right: Linear, combine: Callable[[Poly, Poly], Poly 
             if _size(Choice(tuple(cases[:-1]), cases[-1][1])) > _MOST:
                 return None
             return Choice(tuple(cases[:-1]), cases[-1][1])
-    assert isinstance(left, Poly)
-    assert isinstance(right, Poly)
-    return combine(left, right)
+    return combine(left, right) if isinstance(left, Poly) and isinstance(right, Poly) else None
 
 
 def _size(linear: Linear | None) -> int:
@@ -265,7 +263,7 @@ class Writer:
                 pieces += [" * " if pieces else "", *self.total(group, nodes, present, "sum")]
                 if not exact:
                     for which, pile in zip(("min", "max"), extremes, strict=True):
-                        pile += self.total(group, nodes, present, which)
+                        pile.extend(self.total(group, nodes, present, which))
             else:
                 count = self.count(group, present)
                 # A constant of rows that are all left out adds nothing, not 0.

@@ -122,10 +122,9 @@ class _Rewriting:
         if isinstance(self.select.parent, exp.SetOperation):
             self.rules.add("set_operation")
         merged = {key: value for key, value in self.block.plain.items() if key not in self.rows.replaced}
-        return Rewritten(
-            self.select, scope, {**merged, **self.rows.replaced, id(self.select): body}, parts, tuple(sorted(self.rules)), self.rows.grouped,
-            self.block.taken_in, self._consumed(),
-        )  # fmt: skip
+        replaced = {**merged, **self.rows.replaced, id(self.select): body}
+        rules = tuple(sorted(self.rules))
+        return Rewritten(self.select, scope, replaced, parts, rules, self.rows.grouped, self.block.taken_in, self._consumed())
 
     def has_one_row_each(self) -> bool:
         """Whether the SELECT groups by just what its one table is grouped by."""
@@ -342,12 +341,11 @@ class _Rewriting:
             elements = [item.unalias() for item in self._items() if not any(True for _ in own_aggregates(item))]
         else:
             elements = []
-            for listed in group.walk():
-                if listed is not group and not isinstance(listed, exp.Rollup | exp.Cube | exp.GroupingSets | exp.Tuple | exp.Paren):
-                    if isinstance(listed.parent, exp.Group | exp.Rollup | exp.Cube | exp.GroupingSets | exp.Tuple | exp.Paren) and (
-                        not any(listed is not other and is_inside(listed, other) for other in elements)
-                    ):
-                        elements.append(listed)
+            # Elements, wherever they stand in lists and sets of lists.
+            around_them = exp.Group | exp.Rollup | exp.Cube | exp.GroupingSets | exp.Tuple | exp.Paren
+            for listed in group.walk(prune=lambda node: not isinstance(node, around_them)):
+                if not isinstance(listed, around_them):
+                    elements.append(listed)
             if group.find(exp.Rollup, exp.Cube, exp.GroupingSets):
                 self.rules.add("rollup")
         for element in elements:
@@ -495,8 +493,8 @@ class _Rewriting:
         pieces: list[Piece] = list(self._with())
         pieces.append("SELECT DISTINCT " if select.args.get("distinct") else "SELECT ")
         exists = "exists" in self.rules and self.once
-        for index, write in enumerate([] if exists else items):
-            pieces += [",\n  " if index else "\n  ", *write()]
+        for index, item in enumerate([] if exists else items):
+            pieces += [",\n  " if index else "\n  ", *item()]
         pieces += ["1"] if exists else []
         tail: list[Piece] = []
         if select.args.get("group") and not self.one_row_each:

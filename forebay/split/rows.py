@@ -128,6 +128,7 @@ def called(node: exp.Expr) -> str:
 
 
 def first_name(node: exp.Expr | None) -> str:
+    """The first column that `node` reads, if its name is plain."""
     column = node.find(exp.Column) if node is not None else None
     name = column.name.lower() if column is not None else ""
     return name if name.isidentifier() else ""

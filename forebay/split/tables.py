@@ -217,7 +217,7 @@ def _carried(block: Block, nodes: list[exp.Expr]) -> str:
         if id(node) in seen:
             continue
         seen.add(id(node))
-        pending += [part for part in _made_of(block, node)]
+        pending += _made_of(block, node)
         for table, cte in named_tables(node):
             if cte is None or is_inside(cte, node):
                 continue

@@ -215,7 +215,7 @@ def can_fail(node: exp.Expr, of: Callable[[exp.Expr], Type]) -> bool:
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Neg | exp.Abs | exp.Sum):
         operands = [of(part) for part in (node.this, node.args.get("expression")) if isinstance(part, exp.Expr)]
         if isinstance(node, exp.Sum):
-            return operands[0] not in (INTEGER, BOOLEAN, DOUBLE) and not (operands[0].family == "decimal")
+            return operands[0] not in (INTEGER, BOOLEAN, DOUBLE) and operands[0].family != "decimal"
         exact_in_double = isinstance(node, exp.Div) and all(type_.is_number for type_ in operands)
         if not exact_in_double and DOUBLE not in operands:
             return True

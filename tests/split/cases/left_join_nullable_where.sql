@@ -1,0 +1,10 @@
+-- sources: t(k INTEGER, j INTEGER, v DECIMAL(10,2), n INTEGER, s VARCHAR, day DATE, ok BOOLEAN); g(k INTEGER, name VARCHAR, x INTEGER)
+-- inputs: d(k INTEGER, w INTEGER, pct DECIMAL(6,2))
+-- parameters: p INTEGER = 2; since DATE = 2024-02-01; rate DECIMAL(6,4) = 0.25
+create table s as select d.k, count(*) as n from d left join t on t.k = d.k where t.n is null or t.n > $p group by d.k;
+---- residual s
+select d.k, count(*) as n from d left join t on t.k = d.k where t.n is null or t.n > $p group by d.k
+---- reasons
+split.dynamic: s residual, line 1
+---- reads
+t: k, n

@@ -1,0 +1,12 @@
+-- sources: g(k INTEGER, x INTEGER)
+-- inputs: d(k INTEGER)
+-- parameters: p INTEGER = 2; since DATE = 2024-02-01; rate DECIMAL(6,4) = 0.25
+-- rows: g (1, 10); d (1), (2)
+-- answer: (-1), (10)
+create table s as select coalesce(g.x, -1) as x from d left join g using (k);
+---- residual s
+select coalesce(g.x, -1) as x from d left join g using (k)
+---- reasons
+split.dynamic: s residual, line 1
+---- reads
+g: k, x

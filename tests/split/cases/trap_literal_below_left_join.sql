@@ -1,0 +1,14 @@
+-- sources: g(k INTEGER, x INTEGER)
+-- inputs: d(k INTEGER)
+-- parameters: p INTEGER = 2; since DATE = 2024-02-01; rate DECIMAL(6,4) = 0.25
+-- rows: g (1, 10); d (1), (2)
+-- answer: (1, 1, 2)
+create table s as select count(q.one) as n, sum(q.one) as v, count(*) as c from d left join (select k, 1 as one from g) q using (k);
+---- tier2 s__subquery_1
+select k, 1 as one from g
+---- residual s
+select count(q.one) as n, sum(q.one) as v, count(*) as c from d left join (SELECT * FROM s__subquery_1) q using (k)
+---- reasons
+split.dynamic: s residual, line 1
+split.static: s__subquery_1 tier2, line 1
+---- reads

@@ -13,6 +13,8 @@ _GAIN = 3.0
 """How many times less work a run must have of it."""
 _JOIN = 0.5
 """What a join costs per row, where reading it costs 1."""
+_AS_LARGE = 0.9
+"""The share of its one source's rows from which on a table is the source over again."""
 _RANGE, _HALF = 0.1, 0.5
 """The share of the rows that a range of two ends, or of one, is taken to leave."""
 
@@ -43,8 +45,9 @@ class Choice:
             if len(sources) == 1:
                 rows = min(rows, sources[0])  # the count of distinct keys is an estimate
             work = max(sources) * (1 + _JOIN * (len(sources) - 1))
-            # The order of rows helps only where they are looked up in it, and where nothing else would bring it.
-            read = rows * self._share(part, complete) if rows * _GAIN > work and part.is_looked_up else rows
+            # The order of rows helps where they are looked up in it, and where the source itself could not have it as well.
+            ordered = part.is_looked_up and not (len(sources) == 1 and rows > _AS_LARGE * sources[0])
+            read = rows * self._share(part, complete) if rows * _GAIN > work and ordered else rows
             if read * _GAIN > work:
                 why = f"its static part would have {rows:,} rows, made of {max(sources):,}, and a run would read most of them"
                 raise Refused("split.no_gain", why, "Group by fewer columns, or filter by `=` or a range")

@@ -249,18 +249,8 @@ class _Rewriting:
                 key = home[key]
             return key
 
-        for condition in block.conditions:
-            sides = condition.equality
-            if sides is None:
-                continue
-            left, right = (block.refs(side) for side in sides)
-            plain = all(
-                not (refs.dynamic or refs.aggregate or refs.unclear or refs.inner) and len(refs.relations) == 1 for refs in (left, right)
-            )
-            if plain and left.relations != right.relations:
-                one, other = next(iter(left.relations)), next(iter(right.relations))
-                if one in home and other in home:
-                    home[root(one)] = root(other)
+        for one, other in self._joins(static):
+            home[root(id(one))] = root(id(other))
         components: dict[int, list[Relation]] = {}
         for relation in static:
             components.setdefault(root(id(relation)), []).append(relation)
@@ -285,6 +275,36 @@ class _Rewriting:
             raw = [relation for relation in block.relations if not relation.dynamic]
             why = f"reads `{raw[0].alias}` row by row" if raw else ""
             raise Refused("split.no_gain", why, node=self.select)
+
+    def _joins(self, static: list[Relation]) -> list[tuple[Relation, Relation]]:
+        """The pairs of static relations that equalities join, unless many rows of the one meet many of the other."""
+        by_id = {id(relation): relation for relation in static}
+        columns: dict[tuple[int, int], list[tuple[exp.Expr, exp.Expr]]] = {}
+        for condition in self.block.conditions:
+            for left, right in [condition.equality] if condition.equality else []:
+                refs = [self.block.refs(side) for side in (left, right)]
+                if any(one.dynamic or one.aggregate or one.unclear or one.inner or len(one.relations) != 1 for one in refs):
+                    continue
+                (one,), (other,) = (found.relations for found in refs)
+                if one != other and one in by_id and other in by_id:
+                    sides = (left, right) if one < other else (right, left)
+                    columns.setdefault((min(one, other), max(one, other)), []).append(sides)
+        found: list[tuple[Relation, Relation]] = []
+        for (one, other), pairs in columns.items():
+            first, second = by_id[one], by_id[other]
+            itself = isinstance(first.node, exp.Table) and isinstance(second.node, exp.Table) and first.node.name == second.node.name
+            many = self._repeats(first, [pair[0] for pair in pairs]) and self._repeats(second, [pair[1] for pair in pairs])
+            if not itself and not many:
+                found.append((first, second))
+        return found
+
+    def _repeats(self, relation: Relation, columns: list[exp.Expr]) -> bool:
+        """Whether `relation` is a grouped query that has several rows for one value of `columns`."""
+        body = relation.body
+        if not isinstance(body, exp.Select) or not body.args.get("group"):
+            return False
+        keys = [item for item in body.expressions if not any(True for _ in own_aggregates(item))]
+        return len({column.name.lower() for column in columns if isinstance(column, exp.Column)}) < len(keys)
 
     def _absorbs(self, relation: Relation, conditions: list[Condition], member: Mapping[int, Group]) -> Group | None:
         """The group that a left-joined relation becomes part of."""

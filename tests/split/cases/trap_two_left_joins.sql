@@ -2,7 +2,7 @@
 -- inputs: d(k INTEGER)
 -- parameters: p INTEGER = 2; since DATE = 2024-02-01; rate DECIMAL(6,4) = 0.25
 -- rows: t (1, 7), (2, 5); g (1, 1), (1, 2), (1, NULL); d (1), (1)
--- answer: (1, 3, 2, 4, 28), (2, 0, 0, 1, 5)
+-- answer: (1, 4, 2, 4, 28), (2, 0, 0, 1, 5)
 create table s as select t.k, count(g.k) as g, count(d.k) as d, count(*) as n, sum(t.v) as v from t left join g on g.k = t.k left join d on d.k = g.x group by t.k;
 ---- tier2 s__groups
 SELECT

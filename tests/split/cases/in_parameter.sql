@@ -1,0 +1,23 @@
+-- sources: t(k INTEGER, j INTEGER, v DECIMAL(10,2), n INTEGER, s VARCHAR, day DATE, ok BOOLEAN); g(k INTEGER, name VARCHAR, x INTEGER)
+-- inputs: d(k INTEGER, w INTEGER, pct DECIMAL(6,2))
+-- parameters: p INTEGER = 2; since DATE = 2024-02-01; rate DECIMAL(6,4) = 0.25
+create table s as select s, sum(v) as v from t where n in ($p, 3) and s like 'a%' group by s;
+---- tier2 s__groups
+SELECT
+  s,
+  n,
+  sum(v) AS sum_v
+FROM t
+WHERE (s like 'a%')
+GROUP BY 1, 2
+---- residual s
+SELECT 
+  s__groups.s AS s,
+  CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v
+FROM s__groups
+WHERE (s__groups.n in ($p, 3))
+group by s__groups.s
+---- reasons
+split.dynamic: s residual, line 1
+split.aggregated: s aggregated, line 1
+---- reads

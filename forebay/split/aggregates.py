@@ -232,12 +232,14 @@ class Writer:
     filters: dict[int, bool] = field(default_factory=dict)
     """The groups of which rows are left out by a FILTER."""
 
-    def sum(self, linear: Linear | None) -> Template:
-        """What one row of the groups' product adds to the sum: NULL if nothing."""
+    def sum(self, linear: Linear | None, result: str) -> Template:
+        """What one row of the groups' product adds to the sum, of type `result`: NULL if nothing."""
         if linear is None:
             return ("NULL",)
         if isinstance(linear, Choice):
-            return _case(linear, self.sum)
+            # Between decimals as wide as there are, the engine would keep the digits before the point, not those after it.
+            wide = result.startswith("DECIMAL")
+            return _case(linear, lambda value: ("CAST(", *self.sum(value, result), f" AS {result})") if wide else self.sum(value, result))
         if len(linear.terms) == 1 and not linear.terms[0].negative:
             return self._term(linear.terms[0], linear)
         parts: list[Piece] = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from forebay.split.blocks import Refused
+from forebay.split.scopes import external
+from forebay.split.syntax import parse, quoted
 from forebay.split.tables import Part
 
 _SMALL = 10_000
@@ -32,15 +34,16 @@ class Choice:
         if self.statistics is None:
             return
         for part in parts:
+            named = [f"SELECT count(*) FROM {quoted(table)}" for table in sorted(external(parse(complete(part.sql))))]
+            tables = [self._count(sql, complete) for sql in named]
+            if min(tables, default=-1) >= 0 and max(tables) <= _SMALL:
+                what = f"what its static part is made of has {max(tables):,} rows"
+                raise Refused("split.no_gain", what, "Nothing: they are read in no time")
             rows = self._count(part.count, complete)
-            sources = [self._count(source, complete) for source in part.sources]
-            if rows < 0 or min(sources) < 0:
-                continue
-            if max(sources) <= _SMALL:
-                raise Refused(
-                    "split.no_gain", f"what its static part is made of has {max(sources):,} rows", "Nothing: they are read in no time"
-                )
             if rows <= _SMALL:
+                continue
+            sources = [self._count(source, complete) for source in part.sources]
+            if min(sources) < 0:
                 continue
             if len(sources) == 1:
                 rows = min(rows, sources[0])  # the count of distinct keys is an estimate

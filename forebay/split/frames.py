@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from forebay.split.parameters import CLOCK_CALLS, CLOCK_WORDS
 from forebay.split.scopes import named_tables, resolve
-from forebay.split.shape import around
+from forebay.split.shape import around, is_inside
 from forebay.split.spans import parse_placed
 from forebay.split.stability import is_unstable, written_name
 from forebay.split.types import DOUBLE, INTEGER, UNKNOWN, Type, common, infer
@@ -146,7 +146,7 @@ class Names:
                 columns = _renamed(columns, cte)
             else:
                 known = self.known.get(node.name.lower())
-                columns, dynamic = (known.columns, known.dynamic) if known else (None, True)
+                columns, dynamic = (known.columns or None, known.dynamic) if known else (None, True)
         elif isinstance(node, exp.Subquery):
             body = node.unnest()
             columns, dynamic = self.outputs(body), self.is_dynamic(body)
@@ -186,7 +186,8 @@ class Names:
                 return None
             if owners:
                 return owners[0] if name in owners[0].columns else None
-            if frame.select is select and not table and not inside_from and (item := _item(home, name)) is not None:
+            item = _item(home, name) if frame.select is select and not table and not inside_from else None
+            if item is not None and not is_inside(column, item):
                 return item
             frame = frame.parent
         return None
@@ -263,8 +264,9 @@ class Names:
     def star(self, frame: Frame, item: exp.Expr) -> list[tuple[Relation, str]] | None:
         """The columns that a star stands for; None if that cannot be told."""
         star = item.this if isinstance(item, exp.Column) else item
-        if any(star.args.get(part) for part in ("except_", "except", "replace", "rename", "ilike")) or item.args.get("columns"):
+        if any(star.args.get(part) for part in ("replace", "rename", "ilike")) or item.args.get("columns"):
             return None
+        left_out = {part.name.lower() for part in star.args.get("except_") or []}
         table = item.table.lower() if isinstance(item, exp.Column) else ""
         if table and not any(relation.alias == table for relation in frame.relations):
             return None
@@ -274,7 +276,7 @@ class Names:
             if table and relation.alias != table:
                 continue
             for key in relation.columns:
-                if key in frame.using and key in seen and not table:
+                if key in left_out or (key in frame.using and key in seen and not table):
                     continue
                 seen.add(key)
                 found.append((relation, key))

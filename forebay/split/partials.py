@@ -101,14 +101,14 @@ class Aggregates:
             raise Refused("split.form", what, "Cast it to DECIMAL, a number of integer type or DOUBLE", node)
         self.rows.rules.add("sum" if isinstance(node, exp.Sum) else "avg")
         form: Linear | exp.Expr = self._linear(node.this) if type_ != BOOLEAN else node.this
+        result = {"integer": "HUGEINT", "boolean": "HUGEINT", "double": "DOUBLE"}.get(type_.family, f"DECIMAL(38,{type_.scale})")
         if isinstance(form, exp.Expr):
             self.rows.scalar(form)
             weight = self._weight(masks)
             whole = type_ in (INTEGER, BOOLEAN)
             value: Template = ("CAST((", form, ") AS HUGEINT) * ", *weight) if whole else ("(", form, ") * ", *weight)
         else:
-            value = self._writer(masks).sum(form)
-        result = {"integer": "HUGEINT", "boolean": "HUGEINT", "double": "DOUBLE"}.get(type_.family, f"DECIMAL(38,{type_.scale})")
+            value = self._writer(masks).sum(form, result)
         total: Template = ("CAST(", *self._added("SUM", _under(outside, value)), f" AS {result})")
         if isinstance(node, exp.Sum):
             return total

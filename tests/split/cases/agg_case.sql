@@ -23,10 +23,10 @@ GROUP BY 1, 2, 3, 4
 ---- residual s
 SELECT 
   s__groups.s AS s,
-  CAST(SUM(CASE WHEN s__groups.n > $p THEN s__groups.sum_v ELSE 0 END) AS DECIMAL(38,2)) AS above,
-  CAST(SUM(CASE WHEN s__groups.s_eq THEN s__groups.sum_v * ($rate) WHEN s__groups.n_is THEN CAST(s__groups.row_count AS HUGEINT) * (1) END) AS DECIMAL(38,6)) AS other,
+  CAST(SUM(CASE WHEN s__groups.n > $p THEN CAST(s__groups.sum_v AS DECIMAL(38,2)) ELSE CAST(0 AS DECIMAL(38,2)) END) AS DECIMAL(38,2)) AS above,
+  CAST(SUM(CASE WHEN s__groups.s_eq THEN CAST(s__groups.sum_v * ($rate) AS DECIMAL(38,6)) WHEN s__groups.n_is THEN CAST(CAST(s__groups.row_count AS HUGEINT) * (1) AS DECIMAL(38,6)) END) AS DECIMAL(38,6)) AS other,
   CAST(SUM(CASE WHEN s__groups.n = $p THEN CAST(s__groups.sum_n AS HUGEINT) ELSE CAST(s__groups.sum_n_2 AS HUGEINT) END) AS HUGEINT) AS "signed",
-  CAST(SUM(CASE WHEN (s__groups.n) = ($p) THEN s__groups.sum_v END) AS DECIMAL(38,2)) AS equal
+  CAST(SUM(CASE WHEN (s__groups.n) = ($p) THEN CAST(s__groups.sum_v AS DECIMAL(38,2)) END) AS DECIMAL(38,2)) AS equal
 FROM s__groups
 group by s__groups.s
 ---- reasons

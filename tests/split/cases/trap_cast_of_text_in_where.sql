@@ -1,8 +1,6 @@
 -- sources: g(k INTEGER, c VARCHAR)
 -- inputs: d(k INTEGER)
 -- parameters: p INTEGER = 2; since DATE = 2024-02-01; rate DECIMAL(6,4) = 0.25
--- rows: g (1, '1'), (2, '?'); d (1)
--- answer: (1)
 create table s as select count(*) as n from d join g using (k) where cast(translate(g.c, 'abx', '123') as int) > 0;
 ---- tier2 s__groups
 SELECT

@@ -7,6 +7,7 @@ cli_to_first_stage  … to the moment its first SQL stage starts (inputs prepare
 noop_refresh        `forebay refresh` with nothing changed, whole process
 child_first_row     from asking a warm parent for a child to the first row of a query in it
 run / unsplit       `forebay run` on the example, whole process, against the unsplit script in plain DuckDB over the same Parquet files
+from_sources        the example written over the sources alone, against the same with declared Tier-2 tables, in turn
 """
 
 from __future__ import annotations
@@ -133,6 +134,19 @@ def unsplit(statements: list[str]) -> float:
     return time.perf_counter() - started
 
 
+def from_sources(runs: int) -> None:
+    """`plan_from_sources`, which declares no Tier-2 table, against `plan`, which does."""
+    requests = (REQUEST, ["run", "plan_from_sources", *REQUEST[2:]])
+    samples = []
+    for _ in range(runs + 1):
+        outcomes = [(seconds, json.loads(printed)) for seconds, printed in (timed([*FOREBAY, *request]) for request in requests)]
+        samples.append([(seconds, sum(step["seconds"] for step in outcome["steps"])) for seconds, outcome in outcomes])
+    samples = samples[1:]  # the first reads the tables into memory
+    report("example_run_from_sources", [seconds for _, (seconds, _) in samples], unit="s")
+    report("from_sources_over_declared", [derived[0] / declared[0] for declared, derived in samples], unit="×", aim="< 1.2")
+    report("from_sources_over_declared_in_the_child", [derived[1] / declared[1] for declared, derived in samples], unit="×", aim="< 1.2")
+
+
 def main() -> None:
     """All of them."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 7
@@ -145,6 +159,7 @@ def main() -> None:
     report("cli_to_first_stage_without_input", no_input, aim="< 500")
     report("noop_refresh", [timed([*FOREBAY, "refresh"])[0] for _ in range(runs)], aim="< 500")
     report("child_first_row_from_warm_parent", child_first_row(20), aim="< 50")
+    from_sources(max(3, runs // 2))
     statements = unsplit_statements()
     pairs = [(timed([*FOREBAY, *REQUEST])[0], unsplit(statements)) for _ in range(max(3, runs // 2))]
     report("example_run", [run for run, _ in pairs], unit="s")

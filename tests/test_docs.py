@@ -130,6 +130,8 @@ def codes() -> set[str]:
                     dot and area in AREAS and re.fullmatch(r"[a-z_]+", name) and name not in ("json", "db", "lock")
                 ):
                     found.add(node.value)
+            elif isinstance(node, ast.JoinedStr) and ast.unparse(node) == "f'split.{decision}'":
+                found |= {"split.aggregated", "split.detail"}
             elif isinstance(node, ast.JoinedStr) and len(node.values) == 2 and ast.unparse(node).startswith("f'{code}."):
                 full.add(ast.unparse(node)[len("f'{code}.") : -1])
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("resource_error"):

@@ -108,7 +108,8 @@ class Block:
         select = frame.select
         if frame.unclear:
             raise Refused("split.form", f"{frame.unclear} is not taken apart", node=select)
-        joins = [None, *(select.args.get("joins") or [])]
+        # A SELECT without FROM is one row.
+        joins = [None, *(select.args.get("joins") or [])] if frame.relations else []
         for index, (relation, join) in enumerate(zip(frame.relations, joins, strict=True)):
             conditions = list(self._on(join, relation, frame.relations[:index])) if join is not None else []
             side, kind = (join.side, join.kind) if join is not None else ("", "")
@@ -147,6 +148,8 @@ class Block:
     def _mergeable(self, relation: Relation) -> exp.Select | None:
         """The query of `relation` if it only joins, filters and computes; in a tree of its own if others read it too."""
         node, body = relation.node, relation.body
+        if len(self.taken_in) >= _DEEPEST:
+            return None
         if isinstance(node, exp.Table):
             cte = resolve(node)
             if cte is not None:
@@ -306,6 +309,10 @@ _MORE = (
 )
 
 
+_DEEPEST = 24
+"""So many queries are taken into one: expressions in expressions get too deep for the parser."""
+
+
 def conjuncts(node: exp.Expr) -> list[Condition]:
     """The conditions that `node` is the AND of. What all branches of an OR share is one of its own."""
     while isinstance(node, exp.Paren):
@@ -344,7 +351,7 @@ def _parts(node: exp.Expr, kind: type[exp.Expr]) -> list[exp.Expr]:
 def is_aggregate(node: exp.Expr) -> bool:
     """Whether `node` is a call of an aggregate function (or of one that is an aggregate or a window function)."""
     if isinstance(node, exp.AggFunc):
-        return True
+        return not isinstance(node, exp.Grouping | exp.GroupingId)
     return isinstance(node, exp.Func) and written_name(node) in AGGREGATES and not isinstance(node, _ROWWISE)
 
 

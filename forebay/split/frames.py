@@ -16,7 +16,7 @@ from forebay.split.scopes import named_tables, resolve
 from forebay.split.shape import around, is_inside
 from forebay.split.spans import parse_placed
 from forebay.split.stability import is_unstable, written_name
-from forebay.split.types import DOUBLE, INTEGER, UNKNOWN, Type, common, infer
+from forebay.split.types import DOUBLE, UNKNOWN, Type, common, infer
 
 Origins = frozenset[tuple[str, int]]
 """The SELECTs (stage and offset) in which rounding errors of a value come from: DOUBLE sums and averages."""
@@ -48,6 +48,8 @@ class Relation:
     """The query it is made of, if it is a derived table, a WITH query or a stage."""
     shown: str = ""
     """The alias it has in what is written anew."""
+    home: exp.Expr | None = None
+    """The SELECT whose FROM it is in."""
 
 
 @dataclass
@@ -132,7 +134,8 @@ class Names:
             frame.unclear = frame.unclear or "two relations of one name"
 
     def _add(self, frame: Frame, node: exp.Expr) -> None:
-        alias = node.alias_or_name
+        # The engine asks for no alias of a derived table.
+        alias = node.alias_or_name or (f"unnamed_{len(frame.relations) + 1}" if isinstance(node, exp.Subquery) else "")
         columns: Columns | None = None
         dynamic = True
         body: exp.Expr | None = None
@@ -142,18 +145,18 @@ class Names:
             cte = resolve(node)
             if cte is not None:
                 body = cte.this
-                columns, dynamic = self.outputs(body), self.is_dynamic(body)
+                columns, dynamic = self.outputs(body), self.is_dynamic(body) or self.is_correlated(body)
                 columns = _renamed(columns, cte)
             else:
                 known = self.known.get(node.name.lower())
                 columns, dynamic = (known.columns or None, known.dynamic) if known else (None, True)
         elif isinstance(node, exp.Subquery):
             body = node.unnest()
-            columns, dynamic = self.outputs(body), self.is_dynamic(body)
+            columns, dynamic = self.outputs(body), self.is_dynamic(body) or self.is_correlated(body)
         columns = _renamed(columns, node)
         if columns is None or not alias:
             frame.unclear = frame.unclear or "a relation whose columns are not known"
-        frame.relations.append(Relation(alias.lower(), node, columns or {}, dynamic, body, alias))
+        frame.relations.append(Relation(alias.lower(), node, columns or {}, dynamic, body, alias, frame.select))
 
     # Columns
 
@@ -310,6 +313,12 @@ class Names:
                     return True
         return False
 
+    def is_correlated(self, query: exp.Expr) -> bool:
+        """Whether `query` uses columns of one around it."""
+        meant = [self.refer(column) for column in query.find_all(exp.Column)]
+        homes = [relation.home for relation in meant if isinstance(relation, Relation) and relation.home is not None]
+        return any(not is_inside(home, query) for home in homes)
+
     # Rounding errors
 
     def rounding(self, node: exp.Expr) -> Origins:
@@ -331,8 +340,8 @@ class Names:
             return frozenset[tuple[str, int]]().union(*(column[2] for column in columns.values())) if columns else frozenset()
         own: Origins = frozenset()
         is_window = isinstance(node.parent, exp.Window) and node.arg_key == "this"
-        if isinstance(node, exp.AggFunc) and not isinstance(node, exp.Count | exp.CountIf | exp.Min | exp.Max) and not is_window:
-            inexact = not isinstance(node, exp.Sum) or (self.type(node) not in (INTEGER,) and self.type(node).family != "decimal")
+        if isinstance(node, exp.AggFunc) and not isinstance(node, _NO_ROUNDING) and not is_window:
+            inexact = not isinstance(node, exp.Sum) or (self.type(node).family not in ("integer", "decimal"))
             if inexact and (home := node.find_ancestor(exp.Select)) is not None:
                 own = frozenset({self.origin(home)})
         return own.union(*(self.rounding(part) for part in node.iter_expressions()))
@@ -354,7 +363,9 @@ class Names:
                 parts = [] if isinstance(node, exp.Union) and not node.args.get("distinct") else [node]
             elif isinstance(node, exp.Window):
                 parts = [*node.args.get("partition_by", []), *(node.args["order"].expressions if node.args.get("order") else [])]
-            elif isinstance(node, _CONTINUOUS) or isinstance(node.parent, exp.Alias) or not isinstance(node, exp.Condition):
+            elif isinstance(node, exp.Distinct):
+                parts = node.expressions
+            elif isinstance(node, _CONTINUOUS) or not isinstance(node, exp.Condition):
                 continue
             elif isinstance(node, exp.Cast):
                 parts = [] if self.type(node) == DOUBLE else [node.this]
@@ -365,6 +376,7 @@ class Names:
                 yield origins, node
 
 
+_NO_ROUNDING = (exp.Count, exp.CountIf, exp.Min, exp.Max, exp.Grouping, exp.GroupingId)
 _CONTINUOUS = (
     *(exp.Column, exp.Literal, exp.Paren, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Abs, exp.Coalesce, exp.Case, exp.If),
     *(exp.Min, exp.Max, exp.Sum, exp.Avg, exp.Greatest, exp.Least, exp.Is, exp.Subquery, exp.Alias, exp.Filter, exp.Query, exp.Identifier),

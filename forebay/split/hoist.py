@@ -43,7 +43,7 @@ def hoist(stage: str, text: str, dynamic: frozenset[str], schema: Schema, unused
     work = _Stage(stage, text, dynamic, schema, unused)
     work.visit(work.tree)
     tables = {name: sql for sql, name in work.tables.items()}
-    return Hoisted(work.rewritten() if tables else text, tables, tuple(work.verdicts))
+    return Hoisted(work.rewritten() if work.cuts else text, tables, tuple(work.verdicts))
 
 
 class _Stage:

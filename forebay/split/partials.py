@@ -12,7 +12,7 @@ from forebay.split.rows import Rows
 from forebay.split.spans import Piece, Template, render
 from forebay.split.stability import written_name
 from forebay.split.tables import infallible
-from forebay.split.types import BOOLEAN, DOUBLE, INTEGER
+from forebay.split.types import BOOLEAN, DOUBLE, FLOAT
 
 
 class Aggregates:
@@ -97,7 +97,8 @@ class Aggregates:
     def _sum(self, node: exp.Expr, masks: dict[int, list[Template]], outside: list[Template]) -> Template:
         type_ = self.rows.names.type(node.this)
         if not (type_.is_number or type_ == BOOLEAN):
-            what = f"the type of what `{written_name(node)}` adds is not known"
+            known = "is FLOAT, which is rounded row by row" if type_ == FLOAT else "is not known"
+            what = f"the type of what `{written_name(node)}` adds {known}"
             raise Refused("split.form", what, "Cast it to DECIMAL, a number of integer type or DOUBLE", node)
         self.rows.rules.add("sum" if isinstance(node, exp.Sum) else "avg")
         form: Linear | exp.Expr = self._linear(node.this) if type_ != BOOLEAN else node.this
@@ -105,7 +106,7 @@ class Aggregates:
         if isinstance(form, exp.Expr):
             self.rows.scalar(form)
             weight = self._weight(masks)
-            whole = type_ in (INTEGER, BOOLEAN)
+            whole = type_.family in ("integer", "boolean")
             value: Template = ("CAST((", form, ") AS HUGEINT) * ", *weight) if whole else ("(", form, ") * ", *weight)
         else:
             value = self._writer(masks).sum(form, result)
@@ -186,7 +187,7 @@ class Aggregates:
             others = dict.fromkeys(text for node in present if (text := self.rows.plain(node)) not in texts)
             product = " * ".join(f"({text})" for text in texts) if len(texts) > 1 else texts[0]
             text = f"{which}({product}){self._filter(masks.get(number, []), others)}"
-            integer = all(self.rows.names.type(node) == INTEGER for node in nodes)
+            integer = all(self.rows.names.type(node).family == "integer" for node in nodes)
             group.nodes += [*nodes, *present]
             if which == "sum" and integer:
                 # A HUGEINT cannot be stored: Parquet would make a DOUBLE of it.

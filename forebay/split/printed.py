@@ -59,7 +59,9 @@ def printed(item: exp.Expr) -> str | None:
             sign = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}[type(item)]
             left, right = printed(item.this), printed(item.expression)
             return f"({left} {sign} {right})" if left and right else None
-        case exp.Count() | exp.Sum() | exp.Avg() | exp.Min() | exp.Max() if isinstance(item.this, exp.Expr) and not item.expressions:
+        case exp.Count() | exp.Sum() | exp.Avg() | exp.Min() | exp.Max() if (
+            isinstance(item.this, exp.Expr) and not item.expressions and not item.args.get("count")
+        ):
             inner = printed(item.this)
             return f"{item.key}({inner})" if inner and written_name(item) == item.key else None
     return None

@@ -173,9 +173,10 @@ class _Rewriting:
 
     def _check_stability(self) -> None:
         for node in self._own_nodes():
-            why = depends_on_order(node)
-            if why:
-                raise Refused("split.order_dependent", why, "Add an ORDER BY that leaves no ties", node)
+            found = depends_on_order(node)
+            if found:
+                ordered = "Add an ORDER BY that leaves no ties" if found[0] == "split.order_dependent" else ""
+                raise Refused(*found, ordered, node)
         origins = {self.names.origin(self.select)}
         blamed = next((self.inexact[origin] for origin in origins if origin in self.inexact), None)
         if blamed is None:
@@ -227,7 +228,7 @@ class _Rewriting:
 
     def _combines(self, node: exp.Expr) -> bool:
         """Whether an aggregate can be computed of groups of equal rows."""
-        if node.find(exp.Order) or isinstance(node.parent, exp.WithinGroup):
+        if node.find(exp.Order) or isinstance(node.parent, exp.WithinGroup) or node.args.get("count"):
             return False
         if isinstance(node.this, exp.Distinct):
             return isinstance(node, exp.Count | exp.Sum | exp.Min | exp.Max) and len(node.this.expressions) == 1
@@ -272,9 +273,24 @@ class _Rewriting:
                 self.leftover.append(condition)
         self._choose(groups)
         if not self.rows.groups:
-            raw = [relation for relation in block.relations if not relation.dynamic]
-            why = f"reads `{raw[0].alias}` row by row" if raw else ""
-            raise Refused("split.no_gain", why, node=self.select)
+            raise self._nothing()
+
+    def _nothing(self) -> Refused:
+        """Why there is nothing to take out."""
+        raw = [relation for relation in self.block.relations if not relation.dynamic]
+        optional = [relation for relation, _ in self.left if not relation.dynamic]
+        if optional:
+            what = f"`{optional[0].alias}` is on the optional side of a left join"
+            return Refused("split.form", what, "Aggregate it in a WITH query of its own, and join that", self.select)
+        rows = next((node for node in self.aggregates if not self._combines(node)), None)
+        if raw and rows is not None:
+            return Refused("split.no_gain", f"`{written_name(rows)}` needs the rows of `{raw[0].alias}` themselves", node=self.select)
+        if raw and self.aggregated and not self.rows.grouped:
+            advice = "Compare sums with counts, instead of an average"
+            return Refused(
+                "split.no_gain", "an average that is compared or rounded is computed of the rows themselves", advice, self.select
+            )
+        return Refused("split.no_gain", f"reads `{raw[0].alias}` row by row" if raw else "", node=self.select)
 
     def _joins(self, static: list[Relation]) -> list[tuple[Relation, Relation]]:
         """The pairs of static relations that equalities join, unless many rows of the one meet many of the other."""
@@ -381,6 +397,8 @@ class _Rewriting:
                 self.rows.replaced[id(element)] = (node,) if isinstance(node, exp.Column) else ("(", node, ")")
             if any(True for _ in own_aggregates(node)) or self.block.refs(node).unclear:
                 raise Refused("split.form", "GROUP BY something that is not clear", node=element)
+            if group.args.get("all") and self.aggregates and not node.find(exp.Column):
+                continue  # of a constant there is one
             numbered = isinstance(element, exp.Literal) and not group.args.get("all")
             if not numbered and not self.block.refs(node).relations and not node.find(exp.Column, exp.Placeholder, exp.Parameter):
                 raise Refused("split.form", "GROUP BY a constant is not taken apart", "Leave the constant out of GROUP BY", element)
@@ -511,11 +529,11 @@ class _Rewriting:
     def _body(self, items: list[Callable[[], Template]]) -> Template:
         select = self.select
         pieces: list[Piece] = list(self._with())
-        pieces.append("SELECT DISTINCT " if select.args.get("distinct") else "SELECT ")
+        pieces.append("SELECT DISTINCT" if select.args.get("distinct") else "SELECT")
         exists = "exists" in self.rules and self.once
         for index, item in enumerate([] if exists else items):
             pieces += [",\n  " if index else "\n  ", *item()]
-        pieces += ["1"] if exists else []
+        pieces += [" 1"] if exists else []
         tail: list[Piece] = []
         if select.args.get("group") and not self.one_row_each:
             tail += ["\n", select.args["group"]]

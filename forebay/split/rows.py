@@ -8,7 +8,7 @@ from forebay.split.blocks import Block, Condition, Refused
 from forebay.split.spans import Template, Unplaced, place, render
 from forebay.split.stability import written_name
 from forebay.split.tables import Group
-from forebay.split.types import DOUBLE, can_fail
+from forebay.split.types import DOUBLE, FLOAT, can_fail
 
 
 class Rows:
@@ -108,14 +108,16 @@ class Rows:
         if not isinstance(node, exp.Condition) or isinstance(node, exp.Tuple | exp.Interval | exp.Distinct | exp.Star):
             return False
         type_ = self.names.type(node)
-        return type_.is_key or (type_ == DOUBLE and (compared or not self.grouped))
+        return type_.is_key or (type_ in (DOUBLE, FLOAT) and (compared or not self.grouped))
 
     def _check_key(self, node: exp.Column, *, compared: bool) -> None:
         """Refuse to group by what can be equal without being the same: 0.0 and -0.0, 1 month and 30 days."""
         type_ = self.names.type(node)
-        if self.grouped and not (type_.is_key or (type_ == DOUBLE and compared)):
-            what = "DOUBLE" if type_ == DOUBLE else "of a type that cannot be grouped safely"
-            raise Refused("split.form", f"`{node.name}` is {what}, and is not only summed or compared", "Cast it to DECIMAL", node)
+        if self.grouped and not (type_.is_key or (type_ in (DOUBLE, FLOAT) and compared)):
+            number = type_ in (DOUBLE, FLOAT)
+            what = type_.family.upper() if number else "of a type that cannot be grouped safely"
+            advice = "Cast it to DECIMAL" if number else "Cast it to VARCHAR"
+            raise Refused("split.form", f"`{node.name}` is {what}, and is not only summed or compared", advice, node)
 
     def partial(self, group: Group, text: str, name: str, node: exp.Expr | None) -> Template:
         return group.column(group.partials, text, "", f"{name}_{first_name(node)}".rstrip("_"), node)

@@ -107,9 +107,17 @@ def _render(node: exp.Expr, replaced: Mapping[int, Template]) -> str:
     for (first, last), hole in sorted(((place(hole), hole) for hole in holes), key=lambda found: found[0]):
         if first < at:
             continue  # one name that stands for two nodes
-        parts += [text[at:first], _render(hole, replaced)]
+        filled = _render(hole, replaced)
+        # `or(a = b)` needs no blank, what replaces the parentheses may.
+        before = " " if _is_word(text[first - 1 : first]) and _is_word(filled[:1]) else ""
+        after = " " if _is_word(filled[-1:]) and _is_word(text[last : last + 1]) else ""
+        parts += [text[at:first], before, filled, after]
         at = last
     return "".join([*parts, text[at:end]])
+
+
+def _is_word(character: str) -> bool:
+    return bool(character) and (character.isalnum() or character in ("_", '"', "$", "\ue000", "\ue001"))
 
 
 def _candidates(node: exp.Expr) -> list[tuple[int, int]]:

@@ -26,7 +26,7 @@ from forebay.split.scopes import external, named_tables
 from forebay.split.script import read_script
 from forebay.split.shape import around, is_inside, output_names
 from forebay.split.spans import Template, Unplaced, render
-from forebay.split.stability import find_unstable
+from forebay.split.stability import find_unstable, written_name
 from forebay.split.stage import NOW, Stage
 from forebay.split.syntax import Place, parse, quoted, start_of, tokenize
 from forebay.split.tables import Part
@@ -252,7 +252,7 @@ class _Calculation:
         named: dict[str, str] = {}
         consumed: set[int] = set()
         types = self.stage_types.get(stage.name.lower())
-        pending = [select for select in _selects(tree) if self.names.is_dynamic(select)]
+        pending = self.unsettled(tree)
         done: set[int] = set()
         while pending:
             select = pending.pop(0)
@@ -270,7 +270,7 @@ class _Calculation:
             replaced |= found.replaced
             consumed |= {id(node) for node in found.consumed}
             done |= {id(body) for body in found.taken_in}
-            pending += [select for body in found.taken_in for select in _selects(body) if self.names.is_dynamic(select)]
+            pending += [select for body in found.taken_in for select in self.unsettled(body)]
             for part in found.parts:
                 table = next((name for name, made in own.items() if isinstance(made, Part) and made.sql == part.sql), "")
                 if not table:
@@ -291,6 +291,10 @@ class _Calculation:
         for mark, table in named.items():
             text = text.replace(mark, table)
         return text
+
+    def unsettled(self, tree: exp.Expr) -> list[exp.Select]:
+        """The SELECTs in `tree` that are not static as they stand."""
+        return [select for select in _selects(tree) if self.names.is_dynamic(select) or self.names.is_correlated(select)]
 
     def refuse(self, stage: Stage, select: exp.Expr, refused: Exception) -> None:
         if isinstance(refused, Refused) and not refused.why:
@@ -405,7 +409,9 @@ def _deciding(node: exp.Expr) -> str:
         return "orders or parts a window"
     if isinstance(node, exp.SetOperation):
         return "is compared with other rows"
-    return f"goes through `{node.key}`, which makes other values of its last digits"
+    if isinstance(node, exp.Predicate | exp.Between | exp.In):
+        return "is compared"
+    return f"goes through `{written_name(node) or node.key}`, which its last digits may change"
 
 
 def _why(part: Part) -> str:

@@ -76,10 +76,10 @@ def is_unstable(query: exp.Expr, is_exact: Callable[[exp.Expr], bool]) -> bool:
     return any(_order_of_rows(node) or _call(written_name(node), node, is_exact) for node in query.walk())
 
 
-def depends_on_order(node: exp.Expr) -> str:
-    """What in `node` itself makes the answer depend on the order of rows, or "" if nothing does."""
+def depends_on_order(node: exp.Expr) -> tuple[str, str] | None:
+    """What in `node` itself makes the answer depend on the order of rows, or on chance: the code, and why."""
     found = _order_of_rows(node) or _call(written_name(node), node, lambda part: True)
-    return found[1] if found and found[0] != "split.unstable" else ""
+    return found if found and found[0] != "split.unstable" else None
 
 
 def _order_of_rows(node: exp.Expr) -> tuple[str, str] | None:

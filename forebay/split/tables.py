@@ -146,7 +146,7 @@ def named(relation: Relation) -> Template:
     node = relation.node
     alias = node.args.get("alias")
     columns = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
-    if relation.shown == relation.alias:
+    if relation.shown == relation.alias and node.alias_or_name:
         return (node,)
     if columns:
         raise Refused("split.form", "a relation whose columns are renamed stands twice", node=node)

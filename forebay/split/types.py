@@ -37,11 +37,14 @@ class Type(NamedTuple):
 
 UNKNOWN = Type("")
 INTEGER, DOUBLE, BOOLEAN, TEXT, DATE, TIME, OTHER = map(Type, ("integer", "double", "boolean", "text", "date", "time", "other"))
+FLOAT = Type("float")
+"""32 bits, in which the engine rounds row by row: no sum of products gives that again."""
 
 _FAMILIES = {
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"), INTEGER),
     **dict.fromkeys(("INT1", "INT2", "INT4", "INT8", "INT", "INT16", "INT32", "INT64", "INT128", "SHORT", "LONG", "SIGNED"), INTEGER),
-    **dict.fromkeys(("DOUBLE", "FLOAT", "REAL", "FLOAT4", "FLOAT8", "DOUBLE PRECISION"), DOUBLE),
+    **dict.fromkeys(("DOUBLE", "FLOAT8", "DOUBLE PRECISION"), DOUBLE),
+    **dict.fromkeys(("FLOAT", "REAL", "FLOAT4"), FLOAT),
     **dict.fromkeys(("BOOLEAN", "BOOL", "LOGICAL"), BOOLEAN),
     **dict.fromkeys(("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"), TEXT),
     "DATE": DATE,
@@ -55,9 +58,11 @@ def type_of(written: str) -> Type:
     name = " ".join(written.upper().split())
     decimal = _DECIMAL.fullmatch(name)
     if decimal:
-        return Type("decimal", int(decimal[2] or 0) if decimal[1] else 3, int(decimal[1] or 18) > 30)
+        return Type("decimal", int(decimal[2] or 0) if decimal[1] else 3, int(decimal[1] or 18) > 28)
     if name.endswith(")"):
         name = name[: name.index("(")].rstrip()
+    if name in ("HUGEINT", "INT128", "UHUGEINT"):
+        return Type("integer", 0, True)
     return _FAMILIES.get(name, OTHER if name else UNKNOWN)
 
 
@@ -75,8 +80,8 @@ _TO_TEXT = (
     *(exp.Reverse, exp.Repeat, exp.RegexpExtract, exp.RegexpReplace, exp.SplitPart, exp.Dayname, exp.Monthname, exp.Pad, exp.ConcatWs),
     exp.Initcap,
 )
-_TO_TIME = (exp.TimestampTrunc, exp.DateTrunc, exp.LastDay, exp.DateBin, exp.TsOrDsToDate, exp.StrToTime)
-_TO_DOUBLE = (exp.Div, exp.Sqrt, exp.Ln, exp.Log, exp.Exp, exp.Pow, exp.Avg, exp.Stddev, exp.Variance, exp.StddevPop, exp.VariancePop)
+_TO_TIME = (exp.TimestampTrunc, exp.DateTrunc, exp.DateBin, exp.TsOrDsToDate, exp.StrToTime)
+_TO_DOUBLE = (exp.Div, exp.Sqrt, exp.Ln, exp.Log, exp.Exp, exp.Pow, exp.Stddev, exp.Variance, exp.StddevPop, exp.VariancePop)
 _PARTS = frozenset({"year", "month", "day", "quarter", "week", "dow", "isodow", "doy", "hour", "minute", "dayofweek", "dayofyear"})
 
 
@@ -115,7 +120,7 @@ def infer(
             return _multiplied(of(node.this), of(node.expression))
         case exp.IntDiv() | exp.Mod():
             left, right = of(node.this), of(node.expression)
-            return INTEGER if left == right == INTEGER else UNKNOWN
+            return INTEGER if left.family == right.family == "integer" else UNKNOWN
         case exp.Round() | exp.Floor() | exp.Ceil():
             return _rounded(node, of(node.this))
         case exp.If() | exp.Case():
@@ -128,6 +133,10 @@ def infer(
             return INTEGER if str(node.name).lower() in _PARTS else UNKNOWN
         case exp.Interval():
             return OTHER
+        case exp.Avg():
+            return DOUBLE if of(node.this).is_number else UNKNOWN
+    if isinstance(node, exp.Div) and FLOAT in (sides := (of(node.this), of(node.expression))) and DOUBLE not in sides:
+        return FLOAT
     if isinstance(node, _TO_BOOLEAN):
         return BOOLEAN
     if isinstance(node, _TO_INTEGER):
@@ -151,7 +160,7 @@ def common(types: list[Type]) -> Type:
         return Type(known[0].family)
     if families <= {"integer", "decimal"}:
         scale = max(type_.scale for type_ in known)
-        if any(type_.is_wide and type_.scale < scale for type_ in known):
+        if any(type_.is_wide and type_.scale < scale for type_ in known if type_.family == "decimal"):
             return UNKNOWN  # the engine keeps what digits there is room for
         return Type("decimal", scale, any(type_.is_wide for type_ in known))
     return TIME if families == {"date", "time"} else UNKNOWN
@@ -176,7 +185,7 @@ def _added(left: Type, right: Type, *, subtract: bool) -> Type:
         return INTEGER
     if left in (DATE, TIME) and right == OTHER:
         return TIME
-    return DATE if left == DATE and right == INTEGER else UNKNOWN
+    return DATE if left == DATE and right.family == "integer" else UNKNOWN
 
 
 def _multiplied(left: Type, right: Type) -> Type:
@@ -184,13 +193,15 @@ def _multiplied(left: Type, right: Type) -> Type:
         return UNKNOWN
     if "double" in (left.family, right.family):
         return DOUBLE
-    return INTEGER if left == right == INTEGER else Type("decimal", left.scale + right.scale, left.is_wide or right.is_wide)
+    return INTEGER if left.family == right.family == "integer" else Type("decimal", left.scale + right.scale, left.is_wide or right.is_wide)
 
 
 def _rounded(node: exp.Expr, inner: Type) -> Type:
     digits = node.args.get("decimals")
     if inner.family != "decimal":
-        return inner if inner.family in ("integer", "double") else UNKNOWN
+        if inner.family == "integer":
+            return INTEGER if isinstance(node, exp.Round) else DOUBLE
+        return inner if inner == DOUBLE else UNKNOWN
     if digits is None:
         return Type("decimal", 0, inner.is_wide)
     if isinstance(digits, exp.Literal) and digits.name.isdigit():
@@ -215,7 +226,7 @@ def can_fail(node: exp.Expr, of: Callable[[exp.Expr], Type]) -> bool:
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Neg | exp.Abs | exp.Sum):
         operands = [of(part) for part in (node.this, node.args.get("expression")) if isinstance(part, exp.Expr)]
         if isinstance(node, exp.Sum):
-            return operands[0] not in (INTEGER, BOOLEAN, DOUBLE) and operands[0].family != "decimal"
+            return operands[0].family not in ("integer", "boolean", "double", "decimal")
         exact_in_double = isinstance(node, exp.Div) and all(type_.is_number for type_ in operands)
         if not exact_in_double and DOUBLE not in operands:
             return True
@@ -227,7 +238,7 @@ def can_fail(node: exp.Expr, of: Callable[[exp.Expr], Type]) -> bool:
         constant = isinstance(node.this, exp.Literal)
         if not (widens or constant or (to.family == "text" and node.args["to"].sql("duckdb").upper() in ("TEXT", "VARCHAR"))):
             return True
-    elif isinstance(node, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.NullSafeEQ | exp.NullSafeNEQ):
+    elif isinstance(node, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.NullSafeEQ | exp.NullSafeNEQ | exp.Nullif):
         if not _comparable(of(node.this), of(node.expression), node.this, node.expression):
             return True
     elif isinstance(node, exp.Between):
@@ -241,19 +252,23 @@ def can_fail(node: exp.Expr, of: Callable[[exp.Expr], Type]) -> bool:
                 return True
         elif not all(_comparable(of(node.this), of(part), node.this, part) for part in node.expressions):
             return True
-    elif (isinstance(node, exp.Subquery) and isinstance(node.parent, exp.Condition) and not _gives_one_row(node.unnest())) or (
-        isinstance(node, exp.Coalesce | exp.Case | exp.Greatest | exp.Least | exp.If | exp.Nullif) and not of(node).family
-    ):
+    elif isinstance(node, exp.Subquery) and isinstance(node.parent, exp.Condition) and not _gives_one_row(node.unnest()):
         return True
+    elif isinstance(node, exp.Coalesce | exp.Case | exp.Greatest | exp.Least | exp.If):
+        one = of(node)
+        # Bringing a HUGEINT, or a wide decimal, to another's scale may need more digits than there are.
+        if not one.family or (one.family == "decimal" and any(of(column).is_wide for column in node.find_all(exp.Column))):
+            return True
     return any(can_fail(part, of) for part in node.iter_expressions())
 
 
 def _comparable(left: Type, right: Type, left_node: exp.Expr, right_node: exp.Expr) -> bool:
     """Whether comparing the two casts nothing that could fail."""
-    numbers = left.is_number and right.is_number
+    wide = left.scale != right.scale and (left.is_wide or right.is_wide)
+    numbers = left.is_number and right.is_number and not wide
     times = left.family in ("date", "time") and right.family in ("date", "time")
     constant = any(isinstance(part, exp.Literal) and part.is_string for part in (left_node, right_node))
-    same = bool(left.family) and left.family == right.family and left.family != "other"
+    same = bool(left.family) and left.family == right.family and left.family != "other" and not left.is_number
     return numbers or times or same or (constant and bool(left.family or right.family) and "null" not in (left.family, right.family))
 
 

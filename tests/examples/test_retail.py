@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,22 @@ def test_a_scenario_gives_what_the_unsplit_script_gives(retail: Path, scenario: 
 def test_there_are_ten_different_inputs_and_parameter_sets() -> None:
     assert len({(s["calculation"], str(s["inputs"]), str(s["parameters"])) for s in VERIFIED}) >= 10
     assert len({str(s["inputs"]) for s in VERIFIED}) >= 10
+
+
+def test_the_script_over_sources_alone_is_the_same_calculation(retail: Path) -> None:
+    """Its stages after those of the declared tables are those of plan.sql, and so are its outputs, byte by byte."""
+    declared, derived = ((retail / f"calculations/{name}.sql").read_text() for name in ("plan", "plan_from_sources"))
+    for table, stage in (("product", "catalogue"), ("sales_by_week", "sold"), ("store", "shops")):
+        select = re.sub("^--.*\n", "", (retail / f"tier2/{table}.sql").read_text(), flags=re.MULTILINE).rstrip()
+        assert f"create table {stage} as\n{select};\n" in derived
+        declared = re.sub(rf"\b(from|join) {table} as\b", rf"\1 {stage} as", declared)
+    assert derived.endswith(declared[declared.index("-- Which product was on display") :])
+    results = []
+    for name in ("plan", "plan_from_sources"):
+        done = _forebay(retail, "run", *_arguments(SCENARIOS[0] | {"calculation": name}))
+        assert done.returncode == 0, done.stderr
+        results.append(_results(retail))
+    assert results[0] == results[1]
 
 
 def test_a_reader_with_pyiceberg_alone_sees_one_row_per_key_and_the_totals_of_the_sources(retail: Path) -> None:

@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   (CAST(CAST(CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) * CAST(100 AS DECIMAL(18,0)) AS HUGEINT) AS DOUBLE) / CAST(SUM(CAST(s__groups.count_v AS HUGEINT)) * 100 AS DOUBLE)) AS decimals,
   (CAST(CAST(SUM(CAST(s__groups.sum_n AS HUGEINT)) AS HUGEINT) AS DOUBLE) / SUM(CAST(s__groups.count_n AS HUGEINT))) AS integers,

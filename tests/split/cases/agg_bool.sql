@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   bool_and(s__groups.bool_and_ok) AS every_one,
   bool_or(s__groups.bool_or_n) AS any_one

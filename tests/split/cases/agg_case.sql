@@ -21,7 +21,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3, 4
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(CASE WHEN s__groups.n > $p THEN CAST(s__groups.sum_v AS DECIMAL(38,2)) ELSE CAST(0 AS DECIMAL(38,2)) END) AS DECIMAL(38,2)) AS above,
   CAST(SUM(CASE WHEN s__groups.s_eq THEN CAST(s__groups.sum_v * ($rate) AS DECIMAL(38,6)) WHEN s__groups.n_is THEN CAST(CAST(s__groups.row_count AS HUGEINT) * (1) AS DECIMAL(38,6)) END) AS DECIMAL(38,6)) AS other,

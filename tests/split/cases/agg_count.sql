@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(COALESCE(SUM(CAST(s__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS all_rows,
   CAST(COALESCE(SUM(CAST(s__groups.count_v AS HUGEINT)), 0) AS BIGINT) AS "values",

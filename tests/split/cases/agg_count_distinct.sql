@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3, 4, 5, 6
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   count(distinct s__groups.n) AS "values",
   count(distinct s__groups.k) FILTER (WHERE s__groups.n_gt) AS "some",

@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(COALESCE(SUM(CASE WHEN (d.w) IS NOT NULL THEN CAST(s__groups.row_count AS HUGEINT) END), 0) AS BIGINT) AS given,
   CAST(COALESCE(SUM(CASE WHEN (d.w) IS NOT NULL THEN CAST(s__groups.count_n AS HUGEINT) END), 0) AS BIGINT) AS both

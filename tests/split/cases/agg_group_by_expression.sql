@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s
-SELECT 
+SELECT
   (s__groups.year_day) AS y,
   (s__groups.upper_s) AS s,
   CAST((s__groups.sum_v) AS DECIMAL(38,2)) AS v

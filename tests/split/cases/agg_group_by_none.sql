@@ -10,7 +10,7 @@ SELECT
 FROM t
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v,
   CAST(COALESCE(SUM(CAST(s__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n
 FROM s__groups

@@ -14,7 +14,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(s__groups.sum_v * (1 + d.pct)) AS DECIMAL(38,4)) AS up,
   CAST(SUM(((s__groups.sum_v_2 * (d.pct)) - (CAST(s__groups.sum_n AS HUGEINT) * (d.w)) + (CAST(NULLIF(s__groups.count, 0) AS HUGEINT) * (2)))) AS DECIMAL(38,4)) AS mixed,

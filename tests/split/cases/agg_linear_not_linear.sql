@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3, 4
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(CAST((s__groups.n // d.w) AS HUGEINT) * CAST(s__groups.row_count AS HUGEINT)) AS HUGEINT) AS whole,
   CAST(SUM(CAST(s__groups.sum_n AS HUGEINT)) AS HUGEINT) AS rest,

@@ -11,7 +11,7 @@ SELECT
 FROM t
 JOIN g ON (t.k = g.k)
 ---- residual s
-SELECT 
+SELECT
   s__rows.name AS name,
   median(s__rows.v) AS m,
   quantile_disc(s__rows.n, 0.5) AS q

@@ -14,7 +14,7 @@ JOIN g ON (t.k = g.k)
 WHERE (t.ok)
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   min(s__groups.min_v) AS low,
   max(s__groups.max_day) AS last,

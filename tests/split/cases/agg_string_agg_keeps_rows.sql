@@ -10,7 +10,7 @@ SELECT
 FROM t
 JOIN g ON (t.k = g.k)
 ---- residual s
-SELECT 
+SELECT
   s__rows.name AS name,
   string_agg(s__rows.s, ',' order by s__rows.s) AS texts
 FROM s__rows

@@ -17,7 +17,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS decimals,
   CAST(SUM(CAST(s__groups.sum_n AS HUGEINT)) AS HUGEINT) AS integers,

@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST((s__groups.sum_f) AS DOUBLE) AS f,
   (CAST((s__groups.sum_f) AS DOUBLE) / (CAST(s__groups.count_f AS HUGEINT))) AS average

@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(CAST(s__groups.row_count AS HUGEINT) * (d.w)) AS HUGEINT) AS given,
   (CAST(CAST(CAST(SUM(CAST(s__groups.row_count AS HUGEINT) * (d.pct)) AS DECIMAL(38,2)) * CAST(100 AS DECIMAL(18,0)) AS HUGEINT) AS DOUBLE) / CAST(SUM(CASE WHEN (d.pct) IS NOT NULL THEN CAST(s__groups.row_count AS HUGEINT) END) * 100 AS DOUBLE)) AS average,

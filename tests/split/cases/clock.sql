@@ -10,7 +10,7 @@ SELECT
 FROM g
 GROUP BY 1
 ---- residual b
-SELECT 
+SELECT
   CAST(COALESCE(SUM(CAST(b__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n
 FROM b__groups
 CROSS JOIN d

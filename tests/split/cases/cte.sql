@@ -11,8 +11,7 @@ FROM t
 JOIN g ON (t.k = g.k)
 GROUP BY 1, 2
 ---- residual s
-WITH j as (select t.*, g.name from t join g using (k) where t.day >= $since)
-SELECT 
+SELECT
   s__groups.name AS name,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v
 FROM s__groups
@@ -22,5 +21,3 @@ group by s__groups.name
 split.dynamic: s residual, line 1
 split.aggregated: s aggregated, line 1
 ---- reads
-t: all
-g: all

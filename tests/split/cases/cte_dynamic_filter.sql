@@ -15,10 +15,10 @@ SELECT
 FROM g
 GROUP BY 1
 ---- residual b
-with x as (select k from t where v > $p), y as (select k from g where day > current_date) select x.k from x where k not in (SELECT 
+with x as (select k from t where v > $p) select x.k from x where k not in (SELECT
   b__subquery.k AS k
 FROM b__subquery
-WHERE (b__subquery.day > current_date)) or k in (SELECT 
+WHERE (b__subquery.day > current_date)) or k in (SELECT
   b__subquery_2.k AS k
 FROM b__subquery_2
 WHERE (b__subquery_2.k < $p))
@@ -30,4 +30,3 @@ split.aggregated: subquery aggregated, line 1
 split.no_gain: x residual, line 1
 ---- reads
 t: k, v
-g: k, day

@@ -19,13 +19,12 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-with j as (select k, s, v from t where day >= $since)
-select a.s, a.v, b.n from (SELECT 
+select a.s, a.v, b.n from (SELECT
   s__a.s AS s,
   CAST(SUM(s__a.sum_v) AS DECIMAL(38,2)) AS v
 FROM s__a
 WHERE (s__a.day >= $since)
-group by s__a.s) a join (SELECT 
+group by s__a.s) a join (SELECT
   s__b.s AS s,
   CAST(COALESCE(SUM(CAST(s__b.row_count AS HUGEINT)), 0) AS BIGINT) AS n
 FROM s__b
@@ -36,4 +35,3 @@ split.dynamic: s residual, line 2
 split.aggregated: a aggregated, line 3
 split.aggregated: b aggregated, line 3
 ---- reads
-t: k, j, v, n, s, day

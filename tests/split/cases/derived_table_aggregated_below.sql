@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s
-select q.s, max(q.v) as most from (SELECT 
+select q.s, max(q.v) as most from (SELECT
   s__q.s AS s,
   s__q.k AS k,
   CAST(SUM(s__q.sum_v) AS DECIMAL(38,2)) AS v

@@ -10,7 +10,7 @@ SELECT
 FROM (select g.name, t.v * g.x as total, t.day from t join g using (k)) q
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.name AS name,
   CAST(SUM(s__groups.sum_total) AS DECIMAL(38,2)) AS v
 FROM s__groups

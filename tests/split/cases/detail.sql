@@ -11,7 +11,7 @@ FROM t
 JOIN g ON (g.k = t.k)
 WHERE (t.ok)
 ---- residual s
-SELECT 
+SELECT
   s__rows.k AS k,
   s__rows.v * d.pct AS v,
   s__rows.name AS name

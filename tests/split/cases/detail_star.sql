@@ -17,7 +17,7 @@ SELECT
 FROM t
 JOIN g ON (g.k = t.k)
 ---- residual s
-SELECT 
+SELECT
   s__rows.k AS k, s__rows.j AS j, s__rows.v AS v, s__rows.n AS n, s__rows.s AS s, s__rows.day AS day, s__rows.ok AS ok, s__rows.k_2 AS k, s__rows.name AS name, s__rows.x AS x
 FROM s__rows
 WHERE (s__rows.day >= $since)

@@ -10,7 +10,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s
-SELECT DISTINCT 
+SELECT DISTINCT
   s__groups.s AS s,
   s__groups.n AS n
 FROM s__groups

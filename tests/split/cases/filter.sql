@@ -16,7 +16,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS static_one,
   CAST(SUM(CASE WHEN (s__groups.n > $p) THEN s__groups.sum_v_2 END) AS DECIMAL(38,2)) AS given,

@@ -10,7 +10,7 @@ SELECT
 FROM (select s, f from t where k > 1 and f is not null) q
 GROUP BY 1
 ---- tier2 b__x_2
-SELECT 
+SELECT
   b__x.s AS s,
   (CAST((b__x.sum_f) AS DOUBLE) / (CAST(b__x.count_f AS HUGEINT))) AS f
 FROM b__x

@@ -10,7 +10,7 @@ SELECT
 FROM t
 GROUP BY 1
 ---- residual a
-SELECT 
+SELECT
   a__groups.k AS k,
   CAST((a__groups.sum_f) AS DOUBLE) AS f
 FROM a__groups

@@ -14,7 +14,7 @@ SELECT
 FROM a
 GROUP BY 1
 ---- residual c
-SELECT 
+SELECT
   c__groups.k AS k,
   CAST((c__groups.sum_h) AS DOUBLE) AS h
 FROM c__groups

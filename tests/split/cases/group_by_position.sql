@@ -11,8 +11,7 @@ SELECT
 FROM x
 JOIN y ON (x.s = y.s)
 ---- residual b
-WITH x as (select k % 2 as h, s, sum(v) as v from t group by 1, 2), y as (select s, max(k) as k from t group by all order by all)
-SELECT 
+SELECT
   b__rows.h AS h,
   b__rows.v AS v,
   b__rows.k AS k,
@@ -23,4 +22,3 @@ JOIN d ON (d.k = b__rows.k)
 split.dynamic: b residual, line 1
 split.detail: b detail, line 1
 ---- reads
-t: k, v, s

@@ -17,7 +17,7 @@ SELECT
 FROM g
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   d.w AS w,
   CAST(SUM(s__groups.sum_v * CAST(s__groups_2.row_count AS HUGEINT)) AS DECIMAL(38,2)) AS v,
   CAST(SUM(CAST(s__groups.row_count AS HUGEINT) * CAST(s__groups_2.sum_x AS HUGEINT)) AS HUGEINT) AS x,

@@ -18,7 +18,7 @@ SELECT
 FROM g
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(s__groups.sum_v * CAST(s__groups_2.sum_x AS HUGEINT)) AS DECIMAL(38,2)) AS v,
   CAST(SUM(((CAST(s__groups.sum_n AS HUGEINT) * CAST(NULLIF(s__groups_2.count_x, 0) AS HUGEINT)) + (CAST(NULLIF(s__groups.count_n, 0) AS HUGEINT) * CAST(s__groups_2.sum_x AS HUGEINT)))) AS HUGEINT) AS added
 FROM s__groups

@@ -10,7 +10,7 @@ FROM t
 JOIN g ON (t.k = g.k)
 GROUP BY 1, 2
 ---- residual s
-select d.k, d.w from d where d.k in (SELECT 
+select d.k, d.w from d where d.k in (SELECT
   s__subquery.k AS k
 FROM s__subquery
 WHERE (s__subquery.n > $p))

@@ -12,7 +12,7 @@ JOIN g ON (g.k = t.k)
 WHERE (g.name <> 'a')
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.name AS name,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v
 FROM s__groups

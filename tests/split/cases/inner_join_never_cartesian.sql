@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s
-SELECT 
+SELECT
   CAST(COALESCE(SUM(CAST(s__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n
 FROM s__groups
 JOIN g ON (s__groups.k = g.k or s__groups.n = g.x)

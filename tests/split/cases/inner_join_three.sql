@@ -17,7 +17,7 @@ JOIN g ON (t.k = g.k)
 JOIN h ON (h.name = g.name)
 GROUP BY 1, 2, 3
 ---- residual s
-SELECT 
+SELECT
   s__groups.kind AS kind,
   s__groups.name AS name,
   CAST((s__groups.sum_v) AS DECIMAL(38,2)) AS v

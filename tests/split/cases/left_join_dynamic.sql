@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v,
   CAST(SUM(s__groups.sum_v * (coalesce(d.pct, 1))) AS DECIMAL(38,4)) AS changed,

@@ -6,5 +6,6 @@ create table s as select d.k, sum(t.v) as v, count(t.k) as n, count(*) as c from
 select d.k, sum(t.v) as v, count(t.k) as n, count(*) as c from d left join t on t.k = d.k and t.n > 1 group by d.k
 ---- reasons
 split.dynamic: s residual, line 1
+split.form: s residual, line 1
 ---- reads
 t: k, v, n

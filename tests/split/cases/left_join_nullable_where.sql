@@ -6,5 +6,6 @@ create table s as select d.k, count(*) as n from d left join t on t.k = d.k wher
 select d.k, count(*) as n from d left join t on t.k = d.k where t.n is null or t.n > $p group by d.k
 ---- reasons
 split.dynamic: s residual, line 1
+split.form: s residual, line 1
 ---- reads
 t: k, n

@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   coalesce(g.name, 'none') AS name,
   CAST(COALESCE(SUM(CAST(s__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v

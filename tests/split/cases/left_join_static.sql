@@ -11,7 +11,7 @@ FROM t
 LEFT JOIN g ON (g.k = t.k) AND (g.x > 1)
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.coalesce_name AS name,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v
 FROM s__groups

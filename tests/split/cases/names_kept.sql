@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   s__groups.k AS "Key of it",
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS Sum,

@@ -13,7 +13,7 @@ FROM t
 JOIN g ON (t.k = g.k)
 GROUP BY 1, 2, 3, 4
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v
 FROM s__groups
 WHERE ((((s__groups.n = $p) AND (s__groups.name_eq)) OR ((s__groups.s_eq) AND (s__groups.x > $p))))

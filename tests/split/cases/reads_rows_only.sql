@@ -8,7 +8,7 @@ SELECT
 FROM t
 HAVING count(*) > 0
 ---- residual b
-SELECT 
+SELECT
   CAST(COALESCE(SUM(CAST(b__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n
 FROM b__groups
 CROSS JOIN d

@@ -9,7 +9,7 @@ SELECT
 FROM t
 WHERE (t.s <> 'x')
 ---- residual b
-SELECT 
+SELECT
   b__rows.k AS k,
   b__rows.v AS v,
   d.w AS w

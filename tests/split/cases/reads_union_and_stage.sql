@@ -11,7 +11,7 @@ GROUP BY 1
 ---- residual a
 select * from g where k < $p
 ---- residual b
-select s from t where k in (SELECT 
+select s from t where k in (SELECT
   b__subquery.k AS k
 FROM b__subquery
 WHERE (b__subquery.k < $p)) union all select name from a

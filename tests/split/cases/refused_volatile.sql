@@ -6,6 +6,6 @@ create table s as select s, sum(v) as v from t where n > $p and random() < 2 gro
 select s, sum(v) as v from t where n > $p and random() < 2 group by s
 ---- reasons
 split.dynamic: s residual, line 1
-split.order_dependent: s residual, line 1
+split.not_deterministic: s residual, line 1
 ---- reads
 t: v, n, s

@@ -2,10 +2,24 @@
 -- inputs: d(k INTEGER, w INTEGER, pct DECIMAL(6,2))
 -- parameters: p INTEGER = 2; since DATE = 2024-02-01; rate DECIMAL(6,4) = 0.25
 create table s as select s, k, sum(v) as v, grouping(s, k) as level from t where day >= $since group by rollup (s, k);
+---- tier2 s__groups
+SELECT
+  s,
+  k,
+  day,
+  sum(v) AS sum_v
+FROM t
+GROUP BY 1, 2, 3
 ---- residual s
-select s, k, sum(v) as v, grouping(s, k) as level from t where day >= $since group by rollup (s, k)
+SELECT
+  s__groups.s AS s,
+  s__groups.k AS k,
+  CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v,
+  grouping(s__groups.s, s__groups.k) AS level
+FROM s__groups
+WHERE (s__groups.day >= $since)
+group by rollup (s__groups.s, s__groups.k)
 ---- reasons
 split.dynamic: s residual, line 1
-split.no_gain: s residual, line 1
+split.aggregated: s aggregated, line 1
 ---- reads
-t: k, v, s, day

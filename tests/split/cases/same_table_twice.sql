@@ -18,13 +18,13 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual a
-SELECT 
+SELECT
   a__groups.s AS s,
   CAST((a__groups.sum_v) AS DECIMAL(38,2)) AS v
 FROM a__groups
 WHERE (a__groups.n = $p)
 ---- residual b
-SELECT 
+SELECT
   b__groups.s AS s,
   CAST(SUM(b__groups.sum_v) AS DECIMAL(38,2)) AS v
 FROM b__groups

@@ -17,12 +17,12 @@ SELECT
 FROM g
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v
 FROM s__groups
 WHERE (s__groups.day >= $since)
-group by s__groups.s union all SELECT 
+group by s__groups.s union all SELECT
   s__groups_2.name AS name,
   CAST((CAST(s__groups_2.sum_x AS HUGEINT)) AS HUGEINT)
 FROM s__groups_2

@@ -15,7 +15,7 @@ SELECT
 FROM wide
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.name AS name,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v
 FROM s__groups

@@ -19,14 +19,14 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual by_s
-SELECT 
+SELECT
   by_s__groups.s AS s,
   CAST(SUM(by_s__groups.sum_v) AS DECIMAL(38,2)) AS v
 FROM by_s__groups
 WHERE (by_s__groups.day >= $since)
 group by by_s__groups.s
 ---- residual by_k
-SELECT 
+SELECT
   by_k__groups.k AS k,
   max(by_k__groups.max_n) AS n
 FROM by_k__groups

@@ -10,7 +10,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-select d.k, (SELECT 
+select d.k, (SELECT
   CAST(SUM(s__subquery.sum_v) AS DECIMAL(38,2))
 FROM s__subquery
 WHERE (s__subquery.k = d.k)

@@ -10,5 +10,6 @@ select k, count(*) as n from g group by k
 select d.k, q.n, coalesce(q.n, 0) as m from d left join (SELECT * FROM s__subquery_1) q using (k)
 ---- reasons
 split.dynamic: s residual, line 1
+split.form: s residual, line 1
 split.static: s__subquery_1 tier2, line 1
 ---- reads

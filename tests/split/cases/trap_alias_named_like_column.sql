@@ -12,7 +12,7 @@ FROM t
 WHERE (n > 0)
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(s__groups.sum_v) AS DECIMAL(38,2)) AS v,
   max(s__groups.max_v) AS n

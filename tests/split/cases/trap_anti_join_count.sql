@@ -8,5 +8,6 @@ create table s as select count(*) as n from d left join g using (k) where g.k is
 select count(*) as n from d left join g using (k) where g.k is null
 ---- reasons
 split.dynamic: s residual, line 1
+split.form: s residual, line 1
 ---- reads
 g: k

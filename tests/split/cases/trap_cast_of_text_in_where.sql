@@ -10,7 +10,7 @@ FROM g
 WHERE (TRY(cast(translate(g.c, 'abx', '123') as int) > 0))
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(COALESCE(SUM(CAST(s__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n
 FROM s__groups
 JOIN d ON (d.k = s__groups.k)

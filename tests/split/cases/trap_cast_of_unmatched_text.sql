@@ -11,7 +11,7 @@ SELECT
 FROM g
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CAST(s__groups.sum_c AS HUGEINT)) AS HUGEINT) AS n
 FROM s__groups
 JOIN d ON (d.k = s__groups.k)

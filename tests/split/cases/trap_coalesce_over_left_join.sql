@@ -8,5 +8,6 @@ create table s as select coalesce(g.x, -1) as x from d left join g using (k);
 select coalesce(g.x, -1) as x from d left join g using (k)
 ---- reasons
 split.dynamic: s residual, line 1
+split.form: s residual, line 1
 ---- reads
 g: k, x

@@ -8,5 +8,6 @@ create table s as select coalesce(g.x, -1) as x, sum(g.x) as v, count(*) as n fr
 select coalesce(g.x, -1) as x, sum(g.x) as v, count(*) as n from d left join g using (k) group by 1
 ---- reasons
 split.dynamic: s residual, line 1
+split.form: s residual, line 1
 ---- reads
 g: k, x

@@ -11,7 +11,7 @@ SELECT
 FROM t
 HAVING count(*) > 0
 ---- residual s
-SELECT 
+SELECT
   CAST(COALESCE(SUM(CAST(s__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n,
   max(s__groups.max_v) AS v
 FROM s__groups

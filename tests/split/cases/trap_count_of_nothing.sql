@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(COALESCE(SUM(CAST(s__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n,
   CAST(COALESCE(SUM(CAST(s__groups.count_v AS HUGEINT)), 0) AS BIGINT) AS m,
   CAST(SUM(CAST(s__groups.sum_v AS HUGEINT)) AS HUGEINT) AS v,

@@ -12,7 +12,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   s__groups.s || 'A' AS a,
   s__groups.s || 'a' AS b,

@@ -15,7 +15,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(COALESCE(SUM(CAST(s__groups.count_2 AS HUGEINT)), 0) AS BIGINT) AS n,
   CAST(SUM(CAST(s__groups.sum_v AS HUGEINT)) AS HUGEINT) AS v,

@@ -12,7 +12,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(CAST(s__groups.sum_v AS HUGEINT)) AS HUGEINT) AS v
 FROM s__groups

@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CASE WHEN isfinite(CAST((d.f) AS DOUBLE)) THEN CAST(s__groups.sum_v AS HUGEINT) * (d.f) ELSE s__groups.min_v * (d.f) + s__groups.max_v * (d.f) END) AS DOUBLE) AS v
 FROM s__groups
 JOIN d ON (s__groups.k = d.k)

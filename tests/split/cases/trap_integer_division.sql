@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CAST(s__groups.sum_s AS HUGEINT)) AS HUGEINT) AS v,
   CAST(SUM(CAST((s__groups.s // d.k) AS HUGEINT) * CAST(s__groups.row_count AS HUGEINT)) AS HUGEINT) AS w
 FROM s__groups

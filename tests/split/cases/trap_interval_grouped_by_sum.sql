@@ -12,7 +12,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.i_add AS day,
   CAST(SUM(CAST(s__groups.sum_k AS HUGEINT)) AS HUGEINT) AS n
 FROM s__groups

@@ -12,7 +12,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CAST((greatest(s__groups.v, d.w)) AS HUGEINT) * CAST(s__groups.row_count AS HUGEINT)) AS HUGEINT) AS g,
   CAST(SUM(CAST((least(s__groups.v, d.w)) AS HUGEINT) * CAST(s__groups.row_count AS HUGEINT)) AS HUGEINT) AS l,
   max(greatest(s__groups.v, d.w)) AS m

@@ -10,7 +10,7 @@ SELECT
 FROM t
 WHERE (t.v > 1)
 ---- residual s
-SELECT 
+SELECT
   s__rows.k AS k,
   d.k AS matched
 FROM s__rows

@@ -10,5 +10,6 @@ select k, 1 as one from g
 select count(q.one) as n, sum(q.one) as v, count(*) as c from d left join (SELECT * FROM s__subquery_1) q using (k)
 ---- reasons
 split.dynamic: s residual, line 1
+split.form: s residual, line 1
 split.static: s__subquery_1 tier2, line 1
 ---- reads

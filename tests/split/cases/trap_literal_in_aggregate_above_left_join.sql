@@ -8,5 +8,6 @@ create table s as select count(1) as n, sum(1) as v, max(5) as m, count(g.x) as 
 select count(1) as n, sum(1) as v, max(5) as m, count(g.x) as x from d left join g using (k)
 ---- reasons
 split.dynamic: s residual, line 1
+split.form: s residual, line 1
 ---- reads
 g: k, x

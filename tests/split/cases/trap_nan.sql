@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(s__groups.sum_f) AS DOUBLE) AS v,
   max(s__groups.max_f) AS m,

@@ -18,7 +18,7 @@ FROM t
 JOIN g ON (g.k = t.k)
 GROUP BY 1, 2, 3, 4
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CAST(s__groups.sum_v AS HUGEINT)) AS HUGEINT) AS v
 FROM s__groups
 WHERE ((((s__groups.x = $p) AND (s__groups.v_between)) OR ((s__groups.x_eq) AND (s__groups.v between $p and 9))))

@@ -12,7 +12,7 @@ SELECT
 FROM g
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CAST(s__groups.sum_x AS HUGEINT)) AS HUGEINT) AS n,
   CAST(SUM(CAST(s__groups.sum_x_2 AS HUGEINT)) AS HUGEINT) AS m
 FROM s__groups

@@ -11,7 +11,7 @@ SELECT
 FROM t
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(s__groups.sum_s) AS DECIMAL(38,1)) AS v
 FROM s__groups
 JOIN d ON (s__groups.k = d.k)

@@ -8,6 +8,6 @@ create table s as select round(stddev(t.v), 6) as v from t where t.k = $p;
 select round(stddev(t.v), 6) as v from t where t.k = $p
 ---- reasons
 split.dynamic: s residual, line 1
-split.no_gain: s residual, line 1
+split.unstable: s residual, line 1
 ---- reads
 t: k, v

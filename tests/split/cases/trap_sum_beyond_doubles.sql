@@ -12,7 +12,7 @@ SELECT
 FROM t
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CAST(s__groups.sum_v AS HUGEINT)) AS HUGEINT) AS v,
   max(s__groups.max_v) AS m,
   CAST(SUM(CAST(s__groups.sum_v AS HUGEINT) * (d.w)) AS HUGEINT) AS w

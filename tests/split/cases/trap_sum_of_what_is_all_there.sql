@@ -13,7 +13,7 @@ SELECT
 FROM t
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(((CAST(s__groups.sum_s1 AS HUGEINT)) + (CAST(s__groups.sum_s2 AS HUGEINT) * (d.w)))) AS HUGEINT) AS v,
   CAST(COALESCE(SUM(CASE WHEN (d.w) IS NOT NULL THEN CAST(s__groups.count_2 AS HUGEINT) END), 0) AS BIGINT) AS n
 FROM s__groups

@@ -15,7 +15,7 @@ FROM t
 LEFT JOIN g ON (g.k = t.k)
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.k AS k,
   CAST(COALESCE(SUM(CAST(s__groups.count_k AS HUGEINT)), 0) AS BIGINT) AS g,
   CAST(COALESCE(SUM(CASE WHEN (d.k) IS NOT NULL THEN CAST(s__groups.row_count AS HUGEINT) END), 0) AS BIGINT) AS d,

@@ -13,7 +13,7 @@ SELECT
 FROM a
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CAST(s__groups.sum_s1 AS HUGEINT)) AS HUGEINT) AS v,
   CAST(COALESCE(SUM(CAST(s__groups.row_count AS HUGEINT)), 0) AS BIGINT) AS n,
   (CAST(CAST(SUM(CAST(s__groups.sum_s1 AS HUGEINT)) AS HUGEINT) AS DOUBLE) / SUM(CAST(s__groups.count_s1 AS HUGEINT))) AS m

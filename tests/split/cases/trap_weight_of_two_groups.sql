@@ -21,7 +21,7 @@ SELECT
 FROM b
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CAST(s__groups.sum_s1 AS HUGEINT) * CAST(s__groups_2.row_count AS HUGEINT)) AS HUGEINT) AS one,
   CAST(SUM(((CAST(s__groups.sum_s1 AS HUGEINT) * CAST(NULLIF(s__groups_2.count_s2, 0) AS HUGEINT)) + (CAST(NULLIF(s__groups.count_s1, 0) AS HUGEINT) * CAST(s__groups_2.sum_s2 AS HUGEINT)))) AS HUGEINT) AS two,
   CAST(COALESCE(SUM(CAST(s__groups.row_count AS HUGEINT) * CAST(s__groups_2.row_count AS HUGEINT)), 0) AS BIGINT) AS n,

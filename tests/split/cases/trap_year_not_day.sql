@@ -9,7 +9,7 @@ SELECT
 FROM t
 GROUP BY 1
 ---- residual s
-SELECT 
+SELECT
   CAST(SUM(CAST(s__groups.sum_v AS HUGEINT)) AS HUGEINT) AS v
 FROM s__groups
 WHERE (s__groups.year_day = $p)

@@ -14,7 +14,7 @@ SELECT
 FROM t
 GROUP BY 1, 2
 ---- residual s
-SELECT 
+SELECT
   s__groups.s AS s,
   CAST(SUM(CAST(s__groups.sum_b AS HUGEINT)) AS HUGEINT) AS b,
   CAST(SUM(CAST(s__groups.sum_h AS HUGEINT)) AS HUGEINT) AS h,

@@ -10,7 +10,7 @@ SELECT
 FROM t
 JOIN g ON (t.k = g.k)
 ---- residual s
-SELECT 
+SELECT
   s__rows.name AS name,
   s__rows.n AS n,
   sum(s__rows.n) over (partition by s__rows.name) AS together

@@ -12,7 +12,7 @@ SELECT
 FROM t
 GROUP BY 1, 2, 3
 ---- residual a
-SELECT 
+SELECT
   a__groups.s AS s,
   a__groups.k AS k,
   CAST(SUM(a__groups.sum_v) AS DECIMAL(38,2)) AS v

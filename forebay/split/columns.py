@@ -63,7 +63,7 @@ def resolve_columns(query: exp.Expr, schema: Schema, *, aliases: bool = True) ->
             identify=False,
         )
         scopes = list(traverse_scope(tree))
-    except (SqlglotError, RecursionError, ValueError, KeyError, AttributeError, TypeError):
+    except (SqlglotError, RecursionError, ValueError, KeyError, AttributeError, TypeError, AssertionError):
         return None  # sqlglot has no one error for SQL that it resolves in part
     if any(_unresolved(node) for node in tree.walk()):
         return None

@@ -399,6 +399,8 @@ class _Rewriting:
                 raise Refused("split.form", "GROUP BY something that is not clear", node=element)
             if group.args.get("all") and self.aggregates and not node.find(exp.Column):
                 continue  # of a constant there is one
+            if group.args.get("all") and not self.block.refs(node).relations:
+                raise Refused("split.form", "GROUP BY ALL over what comes to a parameter is not taken apart", node=element)
             numbered = isinstance(element, exp.Literal) and not group.args.get("all")
             if not numbered and not self.block.refs(node).relations and not node.find(exp.Column, exp.Placeholder, exp.Parameter):
                 raise Refused("split.form", "GROUP BY a constant is not taken apart", "Leave the constant out of GROUP BY", element)

@@ -130,7 +130,7 @@ def read_back(text: str) -> Calculation:
     head, _, body = text.partition("\ncreate table ")
     lines = head.splitlines()
     sources, inputs = (_tables(line.split(": ", 1)[1]) for line in lines[:2])
-    declared = re.findall(r"(?:^|; )(\w+) ([A-Z]+(?:\(\d+,\d+\))?) = (.*?)(?=; \w+ [A-Z]|$)", lines[2].split(":", 1)[1].strip())
+    declared = re.findall(r"(?:^|; )(\w+) ([A-Z]+(?:\(\d+,\d+\))?) = (.*?)(?=; \w+ [A-Z]|$)", lines[2].split(":", 1)[1].removeprefix(" "))
     trials = [Trial({name: None if value == "NULL" else value for name, _, value in declared}, {})]
     for line in lines[4:]:
         found = re.fullmatch(r"-- (\w+): (.*)", line)

@@ -114,9 +114,24 @@ def prospect(
     project = load(folder)
     pinned = pin(project, folder.path, store, hashing)
     versions = bind.resolve(project, folder.document, pinned, current)
-    bound = bind.bind(project, folder.document, versions, kept or {}, counts)
+    left = _left_on_demand(current, project, versions)
+    for calculation, stages in (kept or {}).items():
+        left[calculation] = left.get(calculation, frozenset()) | stages
+    bound = bind.bind(project, folder.document, versions, left, counts)
     made = plan(bound.definitions, versions, current, project.files, lambda t, f: slices.find(lake, t, f) is not None)
     return Prospect(project, versions, made, bound)
+
+
+def _left_on_demand(current: Edition | None, project: Project, versions: Mapping[str, SourceVersion]) -> dict[str, frozenset[str]]:
+    """The stages that could not be built ahead when last tried, if nothing has changed since that could change that."""
+    if current is None or current.project.files != project.files or versions.keys() != current.sources.keys():
+        return {}
+    if any(versions[name].identity() != version.identity() for name, version in current.sources.items()):
+        return {}
+    return {
+        calculation.name: frozenset(reason.stage for reason in calculation.reasons if reason.code == "split.kept")
+        for calculation in current.calculations.values()
+    }
 
 
 def pin(project: Project, folder: Path, store: Store, hashing: Callable[[str, int], None]) -> dict[str, tuple[File, ...]]:

@@ -37,8 +37,8 @@ class Choice:
             named = [f"SELECT count(*) FROM {quoted(table)}" for table in sorted(external(parse(complete(part.sql))))]
             tables = [self._count(sql, complete) for sql in named]
             if min(tables, default=-1) >= 0 and max(tables) <= _SMALL:
-                what = f"what its static part is made of has {max(tables):,} rows"
-                raise Refused("split.no_gain", what, "Nothing: they are read in no time")
+                what = f"what its static part is made of has {max(tables):,} rows, which are read in no time"
+                raise Refused("split.no_gain", what)
             rows = self._count(part.count, complete)
             if rows <= _SMALL:
                 continue

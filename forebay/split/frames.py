@@ -75,6 +75,7 @@ class Names:
         self._dynamic: dict[int, bool] = {}
         self._refs: dict[int, Relation | exp.Expr | None] = {}
         self._rounded: dict[int, Origins] = {}
+        self._assumed: list[exp.Column] = []
 
     def read(self, stage: str, text: str) -> exp.Expr:
         """A tree of its own for the SELECT `text` of `stage`."""
@@ -89,6 +90,7 @@ class Names:
     def assume(self, column: exp.Column, relation: Relation) -> None:
         """Let `column`, which is in no text, mean a column of `relation`."""
         self._refs[id(column)] = relation
+        self._assumed.append(column)  # else another node could come to have its id, and with it its meaning
 
     # Frames
 

@@ -93,5 +93,11 @@ def test_the_halves_answer_as_the_whole(path: Path) -> None:
         assert assert_same_answers_over(case.rows, stages, done, case.sources, case.inputs, case.parameters, case.values) == case.answer
 
 
+def test_a_split_is_a_function_of_its_script() -> None:
+    """What is kept by a node's identity must keep the node: another one may get its number."""
+    case = Case.read((Path(__file__).parent / "cases" / "cte_read_twice.sql").read_text())
+    assert len({render(case) for _ in range(80)}) == 1
+
+
 def test_there_are_cases() -> None:
     assert len(CASES) > 150

@@ -111,7 +111,10 @@ class _Stage:
         tree = parse(sql)
         in_with = isinstance(query.parent, exp.CTE) and query.parent.find_ancestor(exp.Query) is self.tree
         resolved = resolve_columns(tree, self.schema, aliases=in_with)
-        if resolved is None and not in_with:
+        # `x.k` of a relation `x` around it, where a relation inside has a column `x` that could be a struct.
+        inside = {part.alias_or_name.lower() for part in tree.find_all(exp.Table, exp.Subquery, exp.CTE, exp.Lateral, exp.Unnest)}
+        outer = any(column.table and column.table.lower() not in inside for column in tree.find_all(exp.Column))
+        if (resolved is None or outer) and not in_with:
             yield "split.correlated", "reads columns of the query around it, or columns that cannot be traced"
         unstable = find_unstable(sql, tree, resolved)
         if unstable is not None:

@@ -263,7 +263,7 @@ class Block:
             if isinstance(part, tuple):
                 return self._refs_of_part(*part, column)
             if column is not None:
-                self.plain[id(column)] = ("(", part, ")") if not isinstance(part, exp.Column | exp.Literal) else (part,)
+                self.plain[id(column)] = _as_column(part)
             return self.refs(part)
         if id(relation) in self._outer:
             self.is_correlated = True
@@ -307,6 +307,18 @@ _MORE = (
     *("with_", "group", "having", "qualify", "windows", "distinct", "limit", "offset", "laterals", "sample", "pivots", "hint", "into"),
     *("kind", "match", "connect", "cluster", "sort"),
 )
+
+
+def _as_column(part: exp.Expr) -> Template:
+    """`part` in place of a column that was made of it: a literal has the column's type then, and does not take its neighbour's."""
+    constant = part.this if isinstance(part, exp.Neg) else part
+    if isinstance(constant, exp.Literal):
+        if constant.is_string:
+            return ("CAST(", part, " AS VARCHAR)")
+        if constant.name.isdigit():
+            number = int(constant.name)
+            return ("CAST(", part, f" AS {'INTEGER' if number < 1 << 31 else 'BIGINT' if number < 1 << 63 else 'HUGEINT'})")
+    return (part,) if isinstance(part, exp.Column) else ("(", part, ")")
 
 
 _DEEPEST = 24

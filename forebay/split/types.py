@@ -160,7 +160,8 @@ def common(types: list[Type]) -> Type:
         return Type(known[0].family)
     if families <= {"integer", "decimal"}:
         scale = max(type_.scale for type_ in known)
-        if any(type_.is_wide and type_.scale < scale for type_ in known if type_.family == "decimal"):
+        decimals = [type_ for type_ in known if type_.family == "decimal"]
+        if any(type_.is_wide for type_ in decimals) and len({type_.scale for type_ in decimals}) > 1:
             return UNKNOWN  # the engine keeps what digits there is room for
         return Type("decimal", scale, any(type_.is_wide for type_ in known))
     return TIME if families == {"date", "time"} else UNKNOWN

@@ -181,6 +181,20 @@ def describe(connection: Connection, select: str) -> dict[str, str]:
     return {row[0]: row[1] for row in connection.execute(f"DESCRIBE {select}").fetchall()}
 
 
+def retype(connection: Connection, table: str, types: Mapping[str, str]) -> None:
+    """Give the columns of `table` the types that they were bound with.
+
+    Where a parameter is NULL, or comes to it, the engine folds arithmetic with it to a NULL of whatever type, so that a column's type
+    would depend on the parameter's value.
+    """
+    found = describe(connection, f"SELECT * FROM {quoted(table)}")
+    other = [name for name, type_ in found.items() if types[name] != type_]
+    if other:
+        # By way of text, which everything can be cast to and from.
+        casts = ", ".join(f"CAST(CAST({quoted(name)} AS VARCHAR) AS {types[name]}) AS {quoted(name)}" for name in other)
+        connection.execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS SELECT * REPLACE ({casts}) FROM {quoted(table)}")
+
+
 def stored_type(type_: str) -> str | None:
     """The type to store a column of `type_` as, so that every Iceberg reader can represent it; None if there is none.
 

@@ -210,7 +210,7 @@ class _Attempt:
         """An output as Parquet and CSV."""
         results = self.folder / ".results"
         results.mkdir(exist_ok=True)
-        # As they are, which a parameter that is NULL may make other than as they were bound: see `values.sample`.
+        duckdb.retype(self.connection, name, {column.name: column.type for column in self.spec.outputs[name]})
         found = duckdb.describe(self.connection, f"SELECT * FROM {duckdb.quoted(name)}")
         # Binding has refused outputs of types that cannot be stored.
         columns = [(column, type_, str(duckdb.stored_type(type_))) for column, type_ in found.items()]

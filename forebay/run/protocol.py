@@ -56,7 +56,8 @@ class RunSpec(msgspec.Struct, frozen=True):
     """What `now()` means in this run: a UTC timestamp."""
     parameters: dict[str, Scalar]
     stages: tuple[Stage, ...]
-    outputs: tuple[str, ...]
+    outputs: dict[str, tuple[Column, ...]]
+    """Each output's columns, with the types that they were bound with."""
     relations: tuple[Relation, ...]
     uploads: tuple[Upload, ...]
     limits: Limits

@@ -66,7 +66,7 @@ def request(
         now=started.isoformat(),
         parameters=values,
         stages=compiled.residual,
-        outputs=tuple(compiled.outputs),
+        outputs=compiled.outputs,
         relations=_relations(edition, compiled, wanted),
         uploads=tuple(uploads),
         limits=edition.project.limits,

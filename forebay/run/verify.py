@@ -71,6 +71,7 @@ def verify(edition: Edition, spec: RunSpec, outcome: Outcome, run: Path, progres
         _all_there(edition)
         differences, rows = [], {}
         for name, output in outcome.outputs.items():
+            duckdb.retype(connection, name, {column.name: column.type for column in compiled.outputs[name]})
             rows[name] = connection.execute(f"SELECT count(*) FROM {duckdb.quoted(name)}").fetchall()[0][0]
             found = difference(connection, name, output.columns, output.parquet)
             differences += [found] if found else []

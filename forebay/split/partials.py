@@ -79,6 +79,8 @@ class Aggregates:
                 self.rows.groups[group].nodes += condition.nodes
                 masks.setdefault(group, []).append(safe)
             else:
+                if not any(node.find(exp.Column, exp.Placeholder, exp.Parameter, exp.Query) for node in condition.nodes):
+                    raise Refused("split.form", "a FILTER by a constant is not taken apart", "Leave it out, or the aggregate", filtered)
                 self.rows.scalar_condition(condition)
                 outside.append(condition.template)
         return masks, outside
@@ -156,6 +158,8 @@ class Aggregates:
         if masks:
             return None
         if self.rows.is_given(node):
+            # Not without an aggregate around it: of a NULL by itself the engine forgets the type.
+            self.raw = True
             self.rows.scalar(node)
             return (node,)
         if isinstance(node, exp.Case) and node.this is None:

@@ -114,6 +114,8 @@ def infer(
             inner = of(node.this)
             wide = Type("decimal", inner.scale, True)
             return {"integer": INTEGER, "boolean": INTEGER, "decimal": wide, "double": DOUBLE}.get(inner.family, UNKNOWN)
+        case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() if _is_null(node.this) or _is_null(node.expression):
+            return UNKNOWN  # the engine folds it to a NULL of no type
         case exp.Add() | exp.Sub():
             return _added(of(node.this), of(node.expression), subtract=isinstance(node, exp.Sub))
         case exp.Mul():
@@ -146,6 +148,11 @@ def infer(
     if isinstance(node, _TO_TIME):
         return TIME
     return DOUBLE if isinstance(node, _TO_DOUBLE) else UNKNOWN
+
+
+def _is_null(node: exp.Expr) -> bool:
+    """Whether `node` is a constant that comes to NULL, or may."""
+    return node.find(exp.Null, exp.Nullif) is not None and node.find(exp.Column, exp.Placeholder, exp.Parameter, exp.Query) is None
 
 
 def common(types: list[Type]) -> Type:

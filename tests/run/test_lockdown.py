@@ -142,7 +142,7 @@ def child(spec: RunSpec, places: Callable[[], tuple[Path, dict[str, str]]]) -> C
     def execute(sql: str) -> tuple[Outcome | None, int | None]:
         run, names = places()
         stage = Stage("s", sql.format(**names), 1)
-        protocol.write(run / "spec.json", msgspec.structs.replace(spec, id=run.name, stages=(stage,), outputs=("s",)))
+        protocol.write(run / "spec.json", msgspec.structs.replace(spec, id=run.name, stages=(stage,), outputs={"s": ()}))
         process = LocalProcess(run, 1)
         assert process.wait(30)
         process.kill()

@@ -188,7 +188,7 @@ def retype(connection: Connection, table: str, types: Mapping[str, str]) -> None
     would depend on the parameter's value.
     """
     found = describe(connection, f"SELECT * FROM {quoted(table)}")
-    other = [name for name, type_ in found.items() if types[name] != type_]
+    other = [name for name, type_ in found.items() if types.get(name, type_) != type_]
     if other:
         # By way of text, which everything can be cast to and from.
         casts = ", ".join(f"CAST(CAST({quoted(name)} AS VARCHAR) AS {types[name]}) AS {quoted(name)}" for name in other)

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small import Small
+from small import SALES, Small, sales
 
 from forebay.errors import ForebayError
 from forebay.project.project import Column, Dimension, Hierarchy, Input, InputColumn
@@ -249,3 +249,16 @@ def test_what_verify_says_of_every_mask_is_what_the_hierarchy_means() -> None:
     for mask in itertools.product((False, True), repeat=4):
         product = 3 if mask[2] else 2 if mask[1] else int(mask[0])
         assert verify._specificity(HIERARCHY, mask) == [product, int(mask[3])]
+
+
+def test_an_output_has_the_types_it_was_bound_with_whatever_comes_to_null(tmp_path: Path) -> None:
+    script = "create table out as select k, sum(v) * try_cast($rate as decimal(6,4)) + 1.5 as v from sales group by k;"
+    parameters = {"rate": {"type": "VARCHAR", "default": "0.5"}}
+    small = Small(tmp_path).declare(sources={"sales": SALES}, calculations={"plan": {"sql": script, "parameters": parameters}})
+    small.write("data/sales/1.csv", sales((1, "a", "2.50"), (2, "b", "1.25")))
+    small.refresh()
+    for rate in ("0.25", "none"):
+        spec, outcome = small.run("plan", rate=rate)
+        assert outcome.outputs["out"].columns == spec.outputs["out"]
+        assert spec.outputs["out"][1].type.startswith("DECIMAL(38,")
+        assert small.check(spec, outcome).equal

@@ -16,7 +16,7 @@ from forebay.split.scopes import named_tables, resolve
 from forebay.split.shape import around, is_inside
 from forebay.split.spans import parse_placed
 from forebay.split.stability import is_unstable, written_name
-from forebay.split.types import DOUBLE, UNKNOWN, Type, common, infer
+from forebay.split.types import DOUBLE, UNKNOWN, Type, can_fail, common, infer
 
 Origins = frozenset[tuple[str, int]]
 """The SELECTs (stage and offset) in which rounding errors of a value come from: DOUBLE sums and averages."""
@@ -66,8 +66,9 @@ class Frame:
 class Names:
     """The names of a script's trees. A text may be read more than once, so everything is kept by node."""
 
-    def __init__(self, known: Mapping[str, Known]) -> None:
-        self.known = known
+    def __init__(self, known: Mapping[str, Known], *, strict: bool = False) -> None:
+        """`strict`: what is computed for a row ahead is computed for it anyway, so that it may fail."""
+        self.known, self.strict = known, strict
         self._stages: dict[int, tuple[str, exp.Expr]] = {}
         self._frames: dict[int, Frame] = {}
         self._types: dict[int, Type] = {}
@@ -213,6 +214,10 @@ class Names:
         if id(node) not in self._types:
             self._types[id(node)] = self._parameter(node) or infer(node, self.type, self._column_type, self._query_type)
         return self._types[id(node)]
+
+    def can_fail(self, node: exp.Expr) -> bool:
+        """Whether computing `node` ahead may raise an error that the whole would not have raised."""
+        return not self.strict and can_fail(node, self.type)
 
     def _parameter(self, node: exp.Expr) -> Type | None:
         if isinstance(node, exp.Parameter | exp.Placeholder):

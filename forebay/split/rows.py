@@ -8,7 +8,7 @@ from forebay.split.blocks import Block, Condition, Refused
 from forebay.split.spans import Template, Unplaced, place, render
 from forebay.split.stability import written_name
 from forebay.split.tables import Group
-from forebay.split.types import DOUBLE, FLOAT, can_fail
+from forebay.split.types import DOUBLE, FLOAT
 
 
 class Rows:
@@ -37,7 +37,7 @@ class Rows:
         groups = {self.group_of_relation.get(key) for key in refs.relations}
         if len(groups) > 1 or None in groups:
             return None
-        if node.find(exp.Query) and can_fail(node, self.names.type):
+        if node.find(exp.Query) and self.names.can_fail(node):
             return None
         try:
             place(node)
@@ -61,7 +61,7 @@ class Rows:
         """`node` as a group's own table computes it."""
         self.block.refs(node)
         text = render(node, self.block.plain)
-        return f"TRY({text})" if can_fail(self.look(node), self.names.type) else text
+        return f"TRY({text})" if self.names.can_fail(self.look(node)) else text
 
     def key(self, group: Group, node: exp.Expr) -> Template:
         """The column of `group`'s table that holds `node`."""

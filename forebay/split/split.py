@@ -63,15 +63,17 @@ def split(
     stage_types: Columns | None = None,
     keep: Collection[str] = frozenset(),
     statistics: Callable[[str], int] | None = None,
+    strict: bool = False,
 ) -> Split:
     """Split `script` by what changes slowly.
 
     `sources` hold the declared Tier-2 tables too, and `tables` names those. `outputs` are by default the stages that no other
     stage reads. `stage_types` are the engine's own column types of stages, where known. Stages in `keep` stay on demand as they
     are: the caller names those whose halves the engine does not bind, or binds to other column names or types than the whole.
+    `strict` says that all rows will be asked for, so that what fails for one fails in the whole too, and must.
     """
     stages = read_script(script, "script") if isinstance(script, str) else tuple(script)
-    work = _Calculation(stages, sources, inputs, parameters, stage_types or {}, keep, Choice(statistics))
+    work = _Calculation(stages, sources, inputs, parameters, stage_types or {}, keep, Choice(statistics), strict)
     for stage in stages:
         used_but_unknown = {use.lower() for use in used(stage.sql)} - {NOW, *(name.lower() for name in parameters)}
         if used_but_unknown:
@@ -93,6 +95,7 @@ class _Calculation:
         stage_types: Columns,
         keep: Collection[str],
         choice: Choice,
+        strict: bool,
     ) -> None:
         self.stages, self.sources, self.choice = stages, sources, choice
         self.stage_types = {name.lower(): types for name, types in stage_types.items()}
@@ -111,7 +114,7 @@ class _Calculation:
         """What each stage has computed ahead, by table: a part of a query, or a static query as it stands."""
         known = {name.lower(): _known(columns, dynamic=name in inputs) for name, columns in [*sources.items(), *inputs.items()]}
         known |= {f"${name.lower()}": Known({"": ("", type_of(type_), frozenset())}, True) for name, type_ in parameters.items()}
-        self.names = Names(known)
+        self.names = Names(known, strict=strict)
         self.known = known
         self.placed = {stage.name.lower(): self.names.read(stage.name.lower(), stage.sql) for stage in stages}
         self.reasons: list[Reason] = []

@@ -14,7 +14,6 @@ from forebay.split.scopes import named_tables
 from forebay.split.shape import is_inside
 from forebay.split.spans import Piece, Template, place, render, text_of
 from forebay.split.syntax import quoted
-from forebay.split.types import can_fail
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def write(group: Group, block: Block, filters: list[tuple[str, tuple[int, int]]]
 
 def infallible(condition: Condition, block: Block) -> Template | None:
     """`condition` so that no row makes it fail, or None."""
-    if not any(can_fail(node, block.names.type) for node in condition.nodes):
+    if not any(block.names.can_fail(node) for node in condition.nodes):
         return condition.template
     if any(node.find(exp.Query) for node in condition.nodes):
         return None

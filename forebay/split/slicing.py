@@ -1,0 +1,144 @@
+"""A static SELECT computed slice by slice: what one slice of a source gives, and what combines the slices to the table.
+
+A slice is some of a source's files. Where the SELECT takes row for row, what the slices give is the table. Where it aggregates, it is
+split as if the slice were chosen by a parameter: then the table that the split would build ahead of a run holds, for each slice, the
+partial results, and the residual is what combines them. So the same algebra, with the same proof, serves both. The source must be
+read once, because rows of two slices that meet (in a self-join, or a subquery) belong to neither. What cannot be computed so is whole.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from sqlglot import exp
+
+from forebay.errors import ForebayError
+from forebay.split.scopes import external, named_tables
+from forebay.split.shape import is_inside
+from forebay.split.spans import Unplaced, parse_placed, render
+from forebay.split.split import Columns, split
+from forebay.split.syntax import parse, quoted
+
+
+class Slicing(msgspec.Struct, frozen=True):
+    """How a table is computed of slices of `source`. Both SELECTs may read `views`, and other relations by their own names."""
+
+    source: str
+    partial: str
+    """The SELECT over one slice. It reads `source` with one more column, `mark`, which is 0."""
+    combine: str = ""
+    """The SELECT over the partials of all slices, read as `relation`; empty if their rows are the table's."""
+    relation: str = ""
+    mark: str = ""
+    views: tuple[tuple[str, str], ...] = ()
+    """Queries that do not read the source, by the names that the two SELECTs read them by, each after those that it reads."""
+    by: dict[str, str] = {}
+    """For columns of the table by which `combine` may be asked for some of its rows: the column of the partials that gives them."""
+
+
+class NotSliced(Exception):
+    """Why a SELECT is computed as a whole."""
+
+
+_MARK = "forebay_slice"
+_PLAIN_JOINS = frozenset({"", "INNER", "CROSS", "SEMI", "ANTI"})
+
+
+def slicing(sql: str, source: str, relations: Columns) -> Slicing:
+    """`sql` over slices of `source`. `relations` are all that it reads, with their columns and types. Raises NotSliced."""
+    tree = parse_placed(sql)
+    read = [table for table, cte in named_tables(tree) if cte is None and table.name.lower() == source.lower()]
+    if len(read) != 1:
+        raise NotSliced(f"reads `{source}` in {len(read)} places")
+    if _is_row_by_row(read[0], tree):
+        return Slicing(source, sql)
+    return _aggregated(sql, tree, read[0], source, relations)
+
+
+def _is_row_by_row(table: exp.Table, tree: exp.Expr) -> bool:
+    """Whether each row of `tree` comes of one row of `table`, and would come of it whatever other rows there are."""
+    node: exp.Expr = table
+    while True:
+        step = node.parent
+        select = step.parent if isinstance(step, exp.From | exp.Join) else None
+        if not isinstance(select, exp.Select) or not _keeps_rows_apart(select, step):
+            return False
+        outer = select.parent
+        if outer is None or select is tree:
+            return True
+        if isinstance(outer, exp.Subquery) and isinstance(outer.parent, exp.From | exp.Join) and not outer.args.get("sample"):
+            node = outer
+        elif isinstance(outer, exp.CTE):
+            reading = [found for found, cte in named_tables(tree) if cte is outer]
+            if len(reading) != 1 or is_inside(reading[0], outer):
+                return False
+            node = reading[0]
+        else:
+            return False
+
+
+def _keeps_rows_apart(select: exp.Select, step: exp.Expr | None) -> bool:
+    """Whether `select`, which reads a relation in `step` (its FROM, or a join), adds nothing up and drops nothing for another row."""
+    if any(select.args.get(part) for part in ("group", "having", "qualify", "distinct", "limit", "offset", "order", "sample", "windows")):
+        return False
+    for join in select.args.get("joins") or []:
+        side, kind, method = (str(join.args.get(part) or "").upper() for part in ("side", "kind", "method"))
+        if side not in ("", "LEFT") or kind not in _PLAIN_JOINS or method not in ("", "ASOF", "NATURAL"):
+            return False
+        if join is step and (side or kind in ("SEMI", "ANTI") or method == "ASOF"):
+            return False
+    own = select.walk(prune=lambda node: node is not select and isinstance(node, exp.Query | exp.With | exp.From))
+    return not any(isinstance(node, exp.AggFunc | exp.Window | exp.TableSample | exp.Pivot) for node in own)
+
+
+def _aggregated(sql: str, tree: exp.Expr, table: exp.Table, source: str, relations: Columns) -> Slicing:
+    alias = table.args.get("alias")
+    if table.args.get("sample") or table.args.get("pivots") or (isinstance(alias, exp.TableAlias) and alias.args.get("columns")):
+        raise NotSliced(f"reads `{source}` in a form that is not taken apart")
+    words = sql.lower()
+    mark = _MARK
+    while mark in words or any(mark in (column.lower() for column in columns) for columns in relations.values()):
+        mark += "_"
+    columns = next(columns for name, columns in relations.items() if name.lower() == source.lower())
+    listed = ", ".join(_quoted(name) for name in columns)
+    chosen = f"(SELECT {listed} FROM {quoted(table.name)} WHERE {mark} >= ${mark}) AS {quoted(table.alias_or_name)}"
+    marked = {**relations, source: {**columns, mark: "BIGINT"}}
+    try:
+        text = render(tree, {id(table): (chosen,)})
+        made = split(text, marked, {}, {mark: "BIGINT"}, strict=True)
+    except (ForebayError, Unplaced) as error:
+        raise NotSliced(str(error)) from None
+    (stage,) = made.residual or (None,)
+    partials = [name for name, query in made.tier2.items() if source.lower() in external(parse(query))]
+    if stage is None or len(partials) != 1 or source.lower() in {name.lower() for name in made.reads}:
+        refusals = [reason.why for reason in made.reasons if reason.decision == "residual" and reason.code != "split.dynamic"]
+        raise NotSliced(refusals[0] if refusals else "its rows depend on each other")
+    name = partials[0]
+    partial = made.tier2[name]
+    if len([1 for found, cte in named_tables(parse(partial)) if cte is None and found.name.lower() == source.lower()]) != 1:
+        raise NotSliced(f"reads `{source}` in several places")
+    if mark not in made.grain.get(name, ()):
+        raise NotSliced("needs the rows themselves")
+    combine = stage.sql.replace(f"${mark}", "0")
+    views = tuple((other, query) for other, query in made.tier2.items() if other != name)
+    return Slicing(source, partial, combine, name, mark, views, _by(parse(combine), name))
+
+
+def _by(combined: exp.Expr, relation: str) -> dict[str, str]:
+    """The columns of `combined` whose every value is added up by itself, and the column of `relation` that each is."""
+    if not isinstance(combined, exp.Select) or not (combined.args.get("group") or combined.args.get("distinct")):
+        return {}
+    if any(combined.args.get(part) for part in ("with_", "qualify", "limit", "offset", "joins", "windows")):
+        return {}
+    group = combined.args.get("group")
+    if combined.find(exp.Window) or (group is not None and group.find(exp.Rollup, exp.Cube, exp.GroupingSets)):
+        return {}
+    found: dict[str, str] = {}
+    for item in combined.expressions:
+        column = item.unalias()
+        if isinstance(column, exp.Column) and column.table.lower() == relation.lower():
+            found[item.alias_or_name] = column.name
+    return found
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,96 @@
+"""Static SELECTs slice by slice: what is taken apart, what is whole and why, and that both give the same rows."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+from fuzz.calculation import calculation
+from fuzz.slices import SliceJudge
+
+from forebay.split.slicing import NotSliced, Slicing, slicing
+
+RELATIONS = {
+    "sales": {"day": "DATE", "sku": "INTEGER", "units": "BIGINT", "price": "DECIMAL(10,2)", "f": "DOUBLE", "t": "VARCHAR"},
+    "products": {"sku": "INTEGER", "cat": "VARCHAR"},
+}
+
+
+def sliced(sql: str) -> Slicing:
+    return slicing(sql, "sales", RELATIONS)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select sku, units * price as r from sales where units > 3",
+        "select s.*, p.cat from sales s left join products p using (sku)",
+        "select s.units, p.cat from products p join sales s using (sku)",
+        "select * exclude (f) from sales",
+        "select * from (select day, units from sales where f > 0) x join products on sku = units",
+        "with b as (select day, units from sales) select * from b where units in (select max(sku) from products)",
+        "select units from sales semi join products using (sku)",
+    ],
+)
+def test_what_takes_row_for_row_is_its_own_partial(sql: str) -> None:
+    assert sliced(sql) == Slicing("sales", sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("select p.*, s.units from products p left join sales s using (sku)", "row by row"),
+        ("select a.day, sum(b.units) u from sales a join sales b using (day) group by 1", "in 2 places"),
+        ("select day, median(units) m from sales group by day", "`median` needs the rows"),
+        ("select day, units from sales order by day limit 3", "."),
+        ("select units, row_number() over (order by day, units) r from sales", "."),
+        ("select day, arg_max(price, units) p from sales group by 1", "depends on the order of rows"),
+        ("with b as (select day, units from sales) select x.day from b x join b y using (day)", "."),
+        ("select sku from products union all select sku from sales", "."),
+        ("select units from products positional join sales", "."),
+        ("select cat from products anti join sales using (sku)", "."),
+    ],
+)
+def test_what_needs_rows_of_several_slices_is_whole(sql: str, why: str) -> None:
+    with pytest.raises(NotSliced, match=why):
+        sliced(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "by"),
+    [
+        ("select day, cat as c, sum(units) u from sales join products using (sku) group by all", {"day": "day", "c": "cat"}),
+        ("select distinct day, sku from sales", {"day": "day", "sku": "sku"}),
+        ("select date_trunc('month', day)::date m, sum(units) u from sales group by 1 having sum(units) > 1", {"m": "cast_day"}),
+        ("select day, sum(units) u from sales group by rollup (day)", {}),
+        ("select day, rank() over (order by sum(units)) r from sales group by day", {}),
+        ("select sum(units) u from sales", {}),
+    ],
+)
+def test_what_aggregates_is_combined_and_by_which_columns_in_parts(sql: str, by: dict[str, str]) -> None:
+    found = sliced(sql)
+    assert found.combine and found.by == by
+
+
+def test_what_fails_for_a_row_fails_in_its_slice() -> None:
+    """Tier 2 is what its SELECT gives; a number that cannot be read must not become NULL on the way."""
+    made = sliced("select day, sum(cast(t as integer)) u from sales group by day")
+    with duckdb.connect() as connection:
+        columns = ", ".join(f"cast(null as {type_}) as {name}" for name, type_ in RELATIONS["sales"].items())
+        connection.execute(f"create view sales as select {columns}, 0 as {made.mark} union all select null, 1, 1, 1, 1, 'x', 0")
+        with pytest.raises(duckdb.ConversionException):
+            connection.execute(made.partial)
+
+
+def test_a_source_may_have_a_column_of_any_name() -> None:
+    relations = {"sales": {"forebay_slice": "INTEGER", 'a "b"': "INTEGER"}}
+    made = slicing('select forebay_slice k, sum("a ""b""") n from sales group by 1', "sales", relations)
+    assert made.mark == "forebay_slice_"
+
+
+def test_random_selects_give_the_same_rows_by_slices() -> None:
+    judge = SliceJudge()
+    for index in range(60):
+        assert judge.slices(calculation(f"slices:{index}")) == []
+    assert judge.counts["combined"] > 40
+    assert judge.counts["row by row"] > 5
+    assert judge.counts["types"] + judge.counts["unbound"] + judge.counts["failed"] < 10

@@ -27,6 +27,7 @@ class File(Declared, frozen=True):
     ctime_ns: int
     inode: int
     sha256: str
+    rows: int = -1
 
 
 class SourceVersion(Declared, frozen=True):
@@ -118,6 +119,13 @@ class Table(Declared, frozen=True):
     bytes: int
     stored: tuple[str, ...] = ()
     """The types that its files hold, column by column, where that is narrower than the definition asks for."""
+    mixed: bool = False
+    """Whether some of its files hold narrower numbers than these."""
+
+    @property
+    def options(self) -> dict[str, bool | int | str | list[str]]:
+        """How readers must be set to read its files together."""
+        return {"union_by_name": True} if self.mixed else {}
 
     @property
     def columns(self) -> tuple[StoredColumn, ...]:

@@ -179,6 +179,8 @@ class Limits(Declared, frozen=True):
     deadline: float = 300.0
     refresh_memory: int = 8 << 30
     refresh_temp_disk: int = 64 << 30
+    small_file: int = 256 << 10
+    """Source files smaller than this make a slice together with their neighbours."""
 
 
 class Project(Declared, frozen=True):

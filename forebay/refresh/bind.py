@@ -22,7 +22,9 @@ from forebay.project.edition import Compiled, Definition, Edition, File, SourceV
 from forebay.project.project import Calculation, Column, Project, Source, Tier2Table
 from forebay.project.values import sample
 from forebay.refresh.count import Counts
+from forebay.refresh.pieces import Sliced
 from forebay.refresh.share import share
+from forebay.refresh.slicings import slicings
 from forebay.split import parameters
 from forebay.split.names import canonical, tables_read
 from forebay.split.split import Split, split
@@ -44,6 +46,8 @@ class Bound(msgspec.Struct, frozen=True):
     """Rows of Tier-2 tables, by full name, that were counted to decide on them."""
     shared: dict[str, str] = {}
     """For each derived table that is not built because it is equal to another one: that one. By full names."""
+    slicings: dict[str, Sliced] = {}
+    """The tables that can be computed of slices, by full name."""
 
 
 def resolve(
@@ -187,7 +191,8 @@ class _Binder:
             for calculation, _, made, _ in parts
             for name, rows in made.rows.items()
         }
-        return Bound(shared.definitions, calculations, input_types, counted, dict(shared.owners))
+        sliced = slicings(self.connection, shared.definitions, self.versions)
+        return Bound(shared.definitions, calculations, input_types, counted, dict(shared.owners), sliced)
 
     def _empty(self, name: str, columns: Mapping[str, str]) -> None:
         # A view, as it is in a run, where there is no `rowid`.

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,13 +14,14 @@ import msgspec
 from forebay.engines import duckdb
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
-from forebay.project.edition import Definition, SourceVersion, Table
+from forebay.project.edition import Definition, File, SourceVersion, Table
 from forebay.project.identity import stat_key
 from forebay.project.project import Limits
 from forebay.refresh import bind
+from forebay.refresh.pieces import relations
 from forebay.refresh.plan import Planned
 from forebay.refresh.slices import Slice, reading
-from forebay.refresh.write import write
+from forebay.refresh.write import Written, write
 
 
 def _sync(paths: Iterable[Path]) -> None:
@@ -47,56 +49,71 @@ def build(
     """
     definition = planned.definition
     target = lake.slice(definition.name, planned.fingerprint)
-    folder = lake.writable(target)
     started = time.monotonic()
+    with working(target, lake, definition, versions, limits) as (connection, folder):
+        for name, full in relations(definition).items():
+            connection.execute(f"CREATE VIEW {duckdb.quoted(name)} AS {reading(full, versions, tables)}")
+        written = write(connection, definition, folder, progress, stored_before)
+        check_key_of_table(connection, definition, written.files)
+        check_dates(connection, definition, written.files)
+        rows = check_rows(connection, definition, written)
+        for name in definition.reads:
+            unchanged(versions[name].files if name in versions else ())
+        files = tuple(str(path.relative_to(folder)) for path in written.files)
+        size = sum(path.stat().st_size for path in written.files)
+        built = Slice(files, rows, size, planned.rows_in, round(time.monotonic() - started, 3), stored(definition, written))
+        complete(folder, target, built)
+        return built
+
+
+@contextmanager
+def working(
+    target: Path, lake: Lake, definition: Definition, versions: Mapping[str, SourceVersion], limits: Limits
+) -> Iterator[tuple[duckdb.Connection, Path]]:
+    """An engine and a folder to build in, beside `target`. Its errors are told in the table's terms, and nothing is left behind."""
+    folder = lake.writable(target)
+    temp = folder / "temp"
     try:
         connection = duckdb.connect(
-            memory=limits.refresh_memory, temp_directory=folder / "temp", temp_disk=limits.refresh_temp_disk, threads=limits.threads
+            memory=limits.refresh_memory, temp_directory=temp, temp_disk=limits.refresh_temp_disk, threads=limits.threads
         )
         try:
-            for name, select in _relations(definition, versions, tables):
-                connection.execute(f"CREATE VIEW {duckdb.quoted(name)} AS {select}")
-            written = write(connection, definition, folder, progress, stored_before)
-            _one_row_per_key(connection, definition, written.files)
-            _dates_within_calendar(connection, definition, written.files)
-            rows, size = _totals(connection, written.files)
-            if rows != written.rows:
-                what = f"{written.rows:,} rows were written, but {rows:,} are in the files"
-                raise ForebayError(
-                    "refresh.rows_lost", what, where=f"table `{definition.name}`",
-                    advice="Two values of `partition_by` make the same folder name: partition by another column",
-                )  # fmt: skip
+            yield connection, folder
         except duckdb.Error as error:
             raise _explain(connection, error, definition, versions, limits) from None
         finally:
             connection.close()
-        for name in definition.reads:
-            _unchanged(versions.get(name))
-        shutil.rmtree(folder / "temp", ignore_errors=True)
-        files = tuple(str(path.relative_to(folder)) for path in written.files)
-        seconds = round(time.monotonic() - started, 3)
-        stored = () if written.columns == definition.columns else tuple(column.stored for column in written.columns)
-        built = Slice(files, rows, size, planned.rows_in, seconds, stored)
-        (folder / "slice.json").write_bytes(msgspec.json.encode(built))
-        _sync([*written.files, folder / "slice.json", folder])
-        if target.exists():
-            # `find` has seen it damaged.
-            shutil.rmtree(target)
-        folder.rename(target)
-        return built
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _relations(definition: Definition, versions: Mapping[str, SourceVersion], tables: Mapping[str, Table]) -> Iterator[tuple[str, str]]:
-    """Every name that the table's SQL reads, and a SELECT of what it stands for."""
-    own = {name if name in versions else tables[name].definition.relation: name for name in definition.reads}
-    for relation, name in (definition.relations or own).items():
-        yield relation, reading(name, versions, tables)
+def complete(folder: Path, target: Path, built: Slice) -> None:
+    """Give what stands in `folder` its real name, now that all of it is there."""
+    shutil.rmtree(folder / "temp", ignore_errors=True)
+    (folder / "slice.json").write_bytes(msgspec.json.encode(built))
+    own = [folder / name for name in built.files if not name.startswith("..")]
+    _sync([*own, folder / "slice.json", folder])
+    if target.exists():
+        # `find` has seen it damaged.
+        shutil.rmtree(target)
+    folder.rename(target)
 
 
-def _totals(connection: duckdb.Connection, written: Sequence[Path]) -> tuple[int, int]:
-    return duckdb.parquet_rows(connection, [str(path) for path in written]), sum(path.stat().st_size for path in written)
+def stored(definition: Definition, written: Written) -> tuple[str, ...]:
+    """The types that were written, if narrower than the definition's."""
+    return () if written.columns == definition.columns else tuple(column.stored for column in written.columns)
+
+
+def check_rows(connection: duckdb.Connection, definition: Definition, written: Written) -> int:
+    """The rows in the files that were written: all of them, or the engine has overwritten one of its own files."""
+    rows = duckdb.parquet_rows(connection, [str(path) for path in written.files])
+    if rows != written.rows:
+        what = f"{written.rows:,} rows were written, but {rows:,} are in the files"
+        raise ForebayError(
+            "refresh.rows_lost", what, where=f"table `{definition.name}`",
+            advice="Two values of `partition_by` make the same folder name: partition by another column",
+        )  # fmt: skip
+    return rows
 
 
 def check_key(version: SourceVersion, lake: Lake, limits: Limits) -> None:
@@ -120,7 +137,8 @@ def check_key(version: SourceVersion, lake: Lake, limits: Limits) -> None:
         )  # fmt: skip
 
 
-def _one_row_per_key(connection: duckdb.Connection, definition: Definition, written: Sequence[Path]) -> None:
+def check_key_of_table(connection: duckdb.Connection, definition: Definition, written: Sequence[Path]) -> None:
+    """Raise ForebayError if the files hold two rows of one key."""
     if definition.key:
         repeated = _repeated(connection, definition.key, f"({duckdb.files([str(path) for path in written], 'parquet', {}, {})})")
         if repeated:
@@ -131,7 +149,7 @@ def _one_row_per_key(connection: duckdb.Connection, definition: Definition, writ
             )  # fmt: skip
 
 
-def _dates_within_calendar(connection: duckdb.Connection, definition: Definition, written: Sequence[Path]) -> None:
+def check_dates(connection: duckdb.Connection, definition: Definition, written: Sequence[Path]) -> None:
     """Iceberg readers know the years 1 to 9999; DuckDB also knows others, and infinity."""
     dated = [column.name for column in definition.columns if column.stored.startswith(("DATE", "TIMESTAMP"))]
     if not dated:
@@ -163,8 +181,9 @@ def _repeated(connection: duckdb.Connection, key: tuple[str, ...], relation: str
     return f"{found[-1]} rows with {values}, which is its key"
 
 
-def _unchanged(version: SourceVersion | None) -> None:
-    for file in version.files if version else ():
+def unchanged(files: Iterable[File]) -> None:
+    """Raise ForebayError if one of the source files that were read was written to meanwhile."""
+    for file in files:
         # Any write counts, even one that was taken back: the engine may have read what stood there in between.
         if stat_key(Path(file.path).stat()) != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
             raise ForebayError(

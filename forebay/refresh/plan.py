@@ -8,6 +8,7 @@ from pathlib import PurePath
 import msgspec
 
 from forebay.project.edition import Definition, Edition, SourceVersion, Table
+from forebay.refresh.pieces import Piece, Sliced, pieces
 
 
 class SourceChange(msgspec.Struct, frozen=True):
@@ -49,6 +50,13 @@ class Planned(msgspec.Struct, frozen=True):
     """The source files that building it reads."""
     rows_in: int
     bytes_in: int
+    sliced: Sliced | None = None
+    pieces: tuple[Piece, ...] = ()
+    """Its slices, where it is computed by them."""
+
+    @property
+    def new_pieces(self) -> tuple[Piece, ...]:
+        return tuple(piece for piece in self.pieces if not piece.exists)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -71,8 +79,11 @@ def plan(
     previous: Edition | None,
     project_files: Mapping[str, str],
     exists: Callable[[str, str], bool],
+    slicings: Mapping[str, Sliced] | None = None,
+    small_file: int = 0,
 ) -> Plan:
-    """`definitions` in build order. `exists(table, fingerprint)` says whether a slice is there."""
+    """`definitions` in build order. `exists(table, fingerprint)` says whether a slice is there. `slicings` are those tables, by full name,
+    that can be computed of slices; files of less than `small_file` bytes share one."""
     changes = {name: _change(name, current, previous) for name, current in versions.items()}
     identities: dict[str, object] = {name: current.identity() for name, current in versions.items()}
     tables: list[Planned] = []
@@ -80,7 +91,17 @@ def plan(
         fingerprint = definition.fingerprint(identities)
         identities[definition.name] = fingerprint
         before = previous.tables.get(definition.name) if previous else None
-        read = [versions[name] for name in definition.reads if name in versions]
+        sliced = (slicings or {}).get(definition.name)
+        made = pieces(definition, sliced, versions[sliced.source], identities, small_file) if sliced else ()
+        if len(made) < 2:
+            # Its one slice would be the table over again.
+            sliced, made = None, ()
+        made = tuple(msgspec.structs.replace(piece, exists=exists(definition.name, piece.fingerprint)) for piece in made)
+        read = [
+            _to_read(versions[name], made if sliced and name == sliced.source else None) for name in definition.reads if name in versions
+        ]
+        if made and all(piece.exists for piece in made):
+            read = []
         tables.append(
             Planned(
                 definition=definition,
@@ -90,6 +111,8 @@ def plan(
                 files=tuple(file.path for current in read for file in current.files),
                 rows_in=sum(current.rows for current in read),
                 bytes_in=sum(current.bytes for current in read),
+                sliced=sliced,
+                pieces=made,
             )
         )
     moved = previous is None or {t.definition.name: t.fingerprint for t in tables} != {n: t.fingerprint for n, t in previous.tables.items()}
@@ -101,6 +124,14 @@ def plan(
         publishes=moved or project_changed or any(change.changed for change in changes.values()),
         project_changed=project_changed,
     )
+
+
+def _to_read(version: SourceVersion, made: Sequence[Piece] | None) -> SourceVersion:
+    """What of a source building a table reads: of one that is sliced, the slices that are missing."""
+    if made is None:
+        return version
+    files = tuple(file for piece in made if not piece.exists for file in piece.files)
+    return msgspec.structs.replace(version, files=files, rows=sum(file.rows for file in files))
 
 
 def _change(name: str, current: SourceVersion, previous: Edition | None) -> SourceChange:

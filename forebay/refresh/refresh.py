@@ -118,7 +118,10 @@ def prospect(
     for calculation, stages in (kept or {}).items():
         left[calculation] = left.get(calculation, frozenset()) | stages
     bound = bind.bind(project, folder.document, versions, left, counts)
-    made = plan(bound.definitions, versions, current, project.files, lambda t, f: slices.find(lake, t, f) is not None)
+    made = plan(
+        bound.definitions, versions, current, project.files, lambda t, f: slices.find(lake, t, f) is not None,
+        bound.slicings, project.limits.small_file,
+    )  # fmt: skip
     return Prospect(project, versions, made, bound)
 
 
@@ -242,6 +245,7 @@ def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -
 def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listener) -> tuple[dict[str, Table], list[Failure]]:
     """Every table of the plan, building those whose slice is missing. A failure stops only the tables that read the failed one."""
     from forebay.refresh import build, slices  # noqa: PLC0415
+    from forebay.refresh.combine import combine  # noqa: PLC0415
 
     limits = work.project.limits
     tables: dict[str, Table] = {}
@@ -265,7 +269,8 @@ def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listen
                 listener.building(planned, 0.0)
                 before = current.tables.get(name) if current else None
                 hint = tuple(column.stored for column in before.columns) if before else ()
-                built = build.build(planned, work.versions, tables, lake, limits, partial(listener.building, planned), hint)
+                given = planned, work.versions, tables, lake, limits, partial(listener.building, planned), hint
+                built = combine(*given) or build.build(*given)
             except ForebayError as error:
                 listener.failed(planned, error)
                 failures.append((planned, error))

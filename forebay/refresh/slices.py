@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from forebay.engines import duckdb
 from forebay.lake.root import Lake
-from forebay.project.edition import Definition, SourceVersion, StoredColumn, Table
+from forebay.project.edition import Definition, File, SourceVersion, StoredColumn, Table
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -23,6 +24,12 @@ class Slice(msgspec.Struct, frozen=True):
     seconds: float
     stored: tuple[str, ...] = ()
     """The types of its columns, where the data allowed narrower ones than the definition asks for."""
+    values: tuple[str | None, ...] = ()
+    """For a slice of a table that is combined in parts: the values of the partition column that it has rows for, as text."""
+    mixed: bool = False
+    """Whether some of its files hold narrower numbers than others."""
+    parts: tuple[str, ...] = ()
+    """The fingerprints of the slices and parts that this one is made of; they lie beside it."""
 
 
 def find(lake: Lake, table: str, fingerprint: str) -> tuple[Path, Slice] | None:
@@ -50,17 +57,23 @@ def _folders(lake: Lake, table: str, fingerprint: str) -> Iterator[Path]:
 
 def as_table(definition: Definition, fingerprint: str, folder: Path, built: Slice) -> Table:
     """A finished slice as the edition's document holds it."""
-    files = tuple(str(folder / name) for name in built.files)
-    return Table(definition, fingerprint, files, built.rows, built.bytes, built.stored)
+    files = tuple(os.path.normpath(folder / name) for name in built.files)
+    return Table(definition, fingerprint, files, built.rows, built.bytes, built.stored, built.mixed)
 
 
-def reading(name: str, versions: Mapping[str, SourceVersion], tables: Mapping[str, Table]) -> str:
-    """A SELECT over what `name` (a source, or a Tier-2 table's full name) stands for in this edition."""
+def reading(name: str, versions: Mapping[str, SourceVersion], tables: Mapping[str, Table], only: Sequence[File] | None = None) -> str:
+    """A SELECT over what `name` (a source, or a Tier-2 table's full name) stands for in this edition, `only` some of its files."""
     if name in versions:
         version = versions[name]
-        return duckdb.files([file.path for file in version.files], version.source.format, version.source.options, version.source.columns)
+        listed = version.files if only is None else only
+        return duckdb.files([file.path for file in listed], version.source.format, version.source.options, version.source.columns)
     table = tables[name]
-    return duckdb.logical(triples(table.columns), f"({duckdb.files(table.files, 'parquet', {}, {})})")
+    return over(table.columns, table.files, table.options)
+
+
+def over(columns: tuple[StoredColumn, ...], files: Sequence[str], options: Mapping[str, object]) -> str:
+    """A SELECT over Parquet files of ours, typed as SQL sees the columns."""
+    return duckdb.logical(triples(columns), f"({duckdb.files(files, 'parquet', options, {})})")
 
 
 def triples(columns: tuple[StoredColumn, ...]) -> list[tuple[str, str, str]]:

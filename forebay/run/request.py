@@ -141,7 +141,7 @@ def _relation(edition: Edition, name: str, full: str) -> Relation:
                 "edition.damaged", f"files of Tier-2 table `{full}` are missing or cut short", where=str(Path(table.files[0]).parent),
                 advice="`forebay refresh` builds them again",
             )  # fmt: skip
-        return Relation(name, table.files, table.columns)
+        return Relation(name, table.files, table.columns, options=table.options)
     version = edition.sources[full.removeprefix("source:")]
     gone = next((file.path for file in version.files if not same(file)), None)
     if gone is not None:

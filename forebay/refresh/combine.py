@@ -1,0 +1,300 @@
+"""One Tier-2 table by slices: builds the slices that are missing, combines the parts that they touch, and names all parts as the table.
+
+Each slice and part is complete on its own, so what a crash interrupts is not done again. Whatever the engine refuses (a row that
+only the whole SELECT would have passed over) is left to the caller, who builds the table as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from forebay.engines import duckdb
+from forebay.errors import ForebayError
+from forebay.lake.root import Lake
+from forebay.project.edition import Definition, SourceVersion, StoredColumn, Table
+from forebay.project.project import Limits
+from forebay.refresh.build import check_dates, check_key_of_table, check_rows, complete, stored, unchanged, working
+from forebay.refresh.pieces import Piece, Sliced, part, partition, read_by
+from forebay.refresh.plan import Planned
+from forebay.refresh.slices import Slice, find, over, reading
+from forebay.refresh.write import Written, write
+
+_AT_ONCE, _BYTES_AT_ONCE = 64, 1 << 30
+"""How many slices, of how many bytes of source files, one query builds."""
+
+_Found = tuple[Path, Slice]
+"""A finished slice or part, and its folder."""
+
+
+def combine(
+    planned: Planned,
+    versions: Mapping[str, SourceVersion],
+    tables: Mapping[str, Table],
+    lake: Lake,
+    limits: Limits,
+    progress: Callable[[float], None],
+    stored_before: tuple[str, ...] = (),
+) -> Slice | None:
+    """Build what is missing of a table that is sliced, as `build` does. None if it must be built as a whole.
+
+    So must one that is not sliced; one without a row, for somebody must write its columns down; and one of which the engine refuses a
+    slice: the whole may pass over the row that is at fault, and if not, its error is in the author's terms.
+    """
+    definition, sliced = planned.definition, planned.sliced
+    if sliced is None:
+        return None
+    started = time.monotonic()
+    target = lake.slice(definition.name, planned.fingerprint)
+    try:
+        with working(target, lake, definition, versions, limits) as (connection, folder):
+            work = _Work(connection, definition, sliced, versions, tables, lake, folder, progress, stored_before)
+            slices = work.slices(planned.pieces)
+            parts = work.parts(slices) if sliced.aggregates else slices
+            files = [place / name for place, found in parts.values() for name in found.files]
+            if not files:
+                return None
+            if definition.key and not (sliced.aggregates and (work.partition is None or definition.partition_by in definition.key)):
+                check_key_of_table(connection, definition, files)
+            seconds = round(time.monotonic() - started, 3)
+            built = _table(target, definition, {**slices, **parts}, parts, planned.rows_in, seconds)
+            complete(folder, target, built)
+            return built
+    except ForebayError as error:
+        if error.code != "refresh.failed":
+            raise
+        return None
+
+
+def _table(
+    target: Path, definition: Definition, all_: Mapping[str, _Found], parts: Mapping[str, _Found], rows_in: int, seconds: float
+) -> Slice:
+    """The table as the parts make it up."""
+    types = {found.stored or tuple(c.stored for c in definition.columns) for _, found in parts.values() if found.files}
+    widest = _widest(definition.columns, types)
+    return Slice(
+        files=tuple(os.path.relpath(folder / name, target) for folder, found in parts.values() for name in found.files),
+        rows=sum(found.rows for _, found in parts.values()),
+        bytes=sum(found.bytes for _, found in parts.values()),
+        rows_in=rows_in,
+        seconds=seconds,
+        stored=() if widest == definition.columns else tuple(column.stored for column in widest),
+        mixed=len(types) > 1,
+        parts=tuple(sorted(os.path.relpath(folder, target) for folder, _ in all_.values())),
+    )
+
+
+def _widest(columns: tuple[StoredColumn, ...], types: set[tuple[str, ...]]) -> tuple[StoredColumn, ...]:
+    """`columns` as wide as they are stored in any of the files. There are two widths only: the definition's, and narrower."""
+    one_of = [{stored_types[index] for stored_types in types} for index in range(len(columns))]
+    return tuple(
+        c if c.stored in found or not found else msgspec.structs.replace(c, stored=min(found))
+        for c, found in zip(columns, one_of, strict=True)
+    )
+
+
+class _Work:
+    """The build of one table. Its engine holds views of what the slicing's SELECTs read."""
+
+    def __init__(
+        self,
+        connection: duckdb.Connection,
+        definition: Definition,
+        sliced: Sliced,
+        versions: Mapping[str, SourceVersion],
+        tables: Mapping[str, Table],
+        lake: Lake,
+        folder: Path,
+        progress: Callable[[float], None],
+        stored_before: tuple[str, ...],
+    ) -> None:
+        self.connection, self.definition, self.sliced, self.folder = connection, definition, sliced, folder
+        self.versions, self.tables, self.lake, self.progress, self.stored_before = versions, tables, lake, progress, stored_before
+        self.partition = partition(definition, sliced)
+        self.batches = 0
+        slicing = sliced.slicing
+        for name, full in read_by([slicing.partial, slicing.combine], sliced, definition):
+            self._view(name, reading(full, versions, tables))
+        for name, query in slicing.views:
+            self._view(name, query)
+
+    def _view(self, name: str, select: str) -> None:
+        self.connection.execute(f"CREATE OR REPLACE VIEW {duckdb.quoted(name)} AS {select}")
+
+    # Slices
+
+    def slices(self, pieces: Sequence[Piece]) -> dict[str, _Found]:
+        """Every slice by its fingerprint, those that are missing once they are built."""
+        found = {piece.fingerprint: find(self.lake, self.definition.name, piece.fingerprint) for piece in pieces}
+        missing = [piece for piece in pieces if found[piece.fingerprint] is None]
+        total, done = sum(piece.bytes for piece in missing) or 1, 0
+        for batch in self._batches(missing):
+            size = sum(piece.bytes for piece in batch)
+            self._build(batch, lambda percent, done=done, size=size: self.progress(80 * (done + size * percent / 100) / total))  # type: ignore[misc]
+            done += size
+        return {fingerprint: one or self._built(fingerprint) for fingerprint, one in found.items()}
+
+    def _built(self, fingerprint: str) -> _Found:
+        found = find(self.lake, self.definition.name, fingerprint)
+        if found is None:
+            raise FileNotFoundError(self.lake.slice(self.definition.name, fingerprint))
+        return found
+
+    def _batches(self, pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+        """Pieces to build in one query. What takes row for row has nothing that would tell its slices' rows apart."""
+        batch: list[Piece] = []
+        for piece in pieces:
+            full = len(batch) == (_AT_ONCE if self.sliced.aggregates else 1)
+            if batch and (full or sum(one.bytes for one in batch) + piece.bytes > _BYTES_AT_ONCE):
+                yield batch
+                batch = []
+            batch.append(piece)
+        if batch:
+            yield batch
+
+    def _build(self, pieces: Sequence[Piece], progress: Callable[[float], None]) -> None:
+        started = time.monotonic()
+        slicing = self.sliced.slicing
+        selects = []
+        for number, piece in enumerate(pieces):
+            rows = reading(self.sliced.source, self.versions, {}, piece.files)
+            selects.append(f"SELECT *, {number} AS {slicing.mark} FROM ({rows})" if slicing.mark else rows)
+        self._view(slicing.source, "\nUNION ALL ".join(selects))
+        definition = self.definition
+        if self.sliced.aggregates:
+            sort = (self.partition,) if self.partition else ()
+            by = slicing.mark if len(pieces) > 1 else None
+            definition = msgspec.structs.replace(
+                definition, kind="derived", sql=slicing.partial, columns=self.sliced.columns, key=(), partition_by=by, sort_by=sort
+            )
+        place = self._place()
+        written = write(self.connection, definition, place, progress, () if self.sliced.aggregates else self.stored_before)
+        check_rows(self.connection, definition, written)
+        if not self.sliced.aggregates:
+            check_dates(self.connection, definition, written.files)
+        unchanged(file for piece in pieces for file in piece.files)
+        self._keep(pieces, written, definition, place, round(time.monotonic() - started, 3))
+
+    def _keep(self, pieces: Sequence[Piece], written: Written, definition: Definition, place: Path, seconds: float) -> None:
+        """Give each of the slices that one query wrote a folder of its own."""
+        files: dict[int, list[Path]] = defaultdict(list)
+        for path in written.files:
+            column, _, text = path.parent.name.partition("=")
+            # A query of one slice has no folders but those of the table's own partitions.
+            files[int(text) if len(pieces) > 1 and column == self.sliced.slicing.mark else 0].append(path)
+        details = self._details(written.files, self.partition)
+        for number, piece in enumerate(pieces):
+            own = [path for path in files[number] if details[path][0]]
+            values = sorted({value for path in own for value in details[path][1]}, key=lambda value: (value is not None, value or ""))
+            self._complete(
+                place,
+                own,
+                piece.fingerprint,
+                sum(details[path][0] for path in own),
+                stored(definition, written),
+                piece.rows,
+                seconds,
+                tuple(values),
+            )
+
+    def _complete(
+        self,
+        place: Path,
+        files: Sequence[Path],
+        fingerprint: str,
+        rows: int,
+        types: tuple[str, ...],
+        rows_in: int,
+        seconds: float,
+        values: tuple[str | None, ...] = (),
+    ) -> None:
+        """One slice or part, of files that were written in `place`, under its real name."""
+        folder = place / fingerprint
+        folder.mkdir()
+        size = sum(path.stat().st_size for path in files)
+        names = []
+        for number, path in enumerate(files):
+            moved = path.rename(folder / (f"part-{number}.parquet" if number else "part.parquet"))
+            names.append(moved.name)
+        complete(
+            folder, self.lake.slice(self.definition.name, fingerprint), Slice(tuple(names), rows, size, rows_in, seconds, types, values)
+        )
+
+    def _place(self) -> Path:
+        self.batches += 1
+        place = self.folder / f"batch{self.batches}"
+        place.mkdir()
+        return place
+
+    def _details(self, files: Sequence[Path], column: str | None) -> dict[Path, tuple[int, list[str | None]]]:
+        """Of each file, its rows, and the values that `column` has in it, as text."""
+        listed = duckdb.files([str(path) for path in files], "parquet", {"filename": True}, {})
+        value = f"CAST({duckdb.quoted(column)} AS VARCHAR)" if column else "NULL"
+        found: dict[Path, tuple[int, list[str | None]]] = {path: (0, []) for path in files}
+        for name, text, rows in self.connection.execute(f"SELECT filename, {value} AS v, count(*) FROM ({listed}) GROUP BY ALL").fetchall():
+            before = found[Path(name)]
+            found[Path(name)] = (before[0] + rows, [*before[1], text])
+        return found
+
+    # Parts
+
+    def parts(self, slices: Mapping[str, _Found]) -> dict[str, _Found]:
+        """Every part of the table by its fingerprint, those that are missing once they are combined."""
+        made_of: dict[str | None, list[str]] = defaultdict(list)
+        for fingerprint, (_, found) in slices.items():
+            for value in found.values if self.partition else (None,):
+                made_of[value].append(fingerprint)
+        identities = {name: self._identity(name) for name in self.definition.reads}
+        names = {value: part(self.definition, self.sliced, of, value, identities) for value, of in made_of.items()}
+        found_parts = {name: find(self.lake, self.definition.name, name) for name in names.values()}
+        missing = [value for value, name in names.items() if found_parts[name] is None]
+        if missing:
+            self._combine(missing, {value: [slices[one] for one in made_of[value]] for value in missing}, names)
+        return {name: one or self._built(name) for name, one in found_parts.items()}
+
+    def _identity(self, name: str) -> object:
+        return self.versions[name].identity() if name in self.versions else self.tables[name].fingerprint
+
+    def _combine(self, values: Sequence[str | None], made_of: Mapping[str | None, list[_Found]], names: Mapping[str | None, str]) -> None:
+        started = time.monotonic()
+        slicing = self.sliced.slicing
+        of = list({folder: (folder, found) for value in values for folder, found in made_of[value]}.values())
+        self._view(slicing.relation, self._partials(of, values))
+        definition = msgspec.structs.replace(
+            self.definition, sql=slicing.combine, partition_by=self.definition.partition_by if self.partition else None
+        )
+        place = self._place()
+        written = write(self.connection, definition, place, lambda percent: self.progress(80 + percent / 5), self.stored_before)
+        check_rows(self.connection, definition, written)
+        check_key_of_table(self.connection, definition, written.files)
+        check_dates(self.connection, definition, written.files)
+        by = self.definition.partition_by if self.partition else None
+        details = self._details(written.files, by)
+        seconds = round(time.monotonic() - started, 3)
+        for value in values:
+            own = [path for path in written.files if details[path][0] and (by is None or value in details[path][1])]
+            rows_in = sum(found.rows for _, found in made_of[value])
+            self._complete(place, own, names[value], sum(details[path][0] for path in own), stored(definition, written), rows_in, seconds)
+
+    def _partials(self, of: Sequence[_Found], values: Sequence[str | None]) -> str:
+        """A SELECT over the partial results in these slices, for these values of the partition column."""
+        columns = self.sliced.columns
+        types = {found.stored or tuple(c.stored for c in columns) for _, found in of if found.files}
+        files = [str(folder / name) for folder, found in of for name in found.files]
+        if not files:
+            nothing = ", ".join(f"CAST(NULL AS {c.type}) AS {duckdb.quoted(c.name)}" for c in columns)
+            return f"SELECT {nothing} WHERE false"
+        rows = over(_widest(columns, types), files, {"union_by_name": True} if len(types) > 1 else {})
+        if self.partition is None:
+            return rows
+        name = duckdb.quoted(self.partition)
+        type_ = next(column.type for column in columns if column.name == self.partition)
+        known = [f"CAST({duckdb.literal(value)} AS {type_})" for value in values if value is not None]
+        tests = [f"{name} IN ({', '.join(known)})"] if known else []
+        tests += [f"{name} IS NULL"] if None in values else []
+        return f"SELECT * FROM ({rows}) WHERE {' OR '.join(tests)}"

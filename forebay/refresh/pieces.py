@@ -1,0 +1,153 @@
+"""Which slices and parts a sliced table consists of, and their names. Pure: definitions and source versions in, fingerprints out.
+
+A slice is the table's SELECT, or its partial results, over a group of one source's files. A part is what a run reads: the slices'
+rows combined, for one value of the table's partition column or, without one, for all. Where the SELECT takes row for row, each slice is
+a part as it is. A fingerprint names all that the rows depend on, so a slice or part that exists is right and done; and a changed file
+touches one slice, and the parts that this slice has rows for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+
+import msgspec
+
+from forebay.project.edition import SEMANTICS, Definition, File, SourceVersion, StoredColumn
+from forebay.split.names import canonical, tables_read
+from forebay.split.slicing import Slicing
+
+GROUPED = 32
+"""How many small files make a slice, about."""
+
+
+class Sliced(msgspec.Struct, frozen=True):
+    """How a table is computed of slices. `source` is the source's own name; `columns` are those of the partials, if it aggregates."""
+
+    slicing: Slicing
+    source: str
+    columns: tuple[StoredColumn, ...] = ()
+
+    @property
+    def aggregates(self) -> bool:
+        return bool(self.slicing.combine)
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """One slice as it should be, and whether it exists."""
+
+    fingerprint: str
+    files: tuple[File, ...]
+    exists: bool = False
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+def groups(files: Sequence[File], small: int) -> tuple[tuple[File, ...], ...]:
+    """`files` in groups of which each makes a slice: one file, or some that are smaller than `small` bytes and neighbours by path.
+
+    Where a run of small files is cut depends on each file's own path, so that a new file changes one group only.
+    """
+    found: list[tuple[File, ...]] = []
+    run: list[File] = []
+    for file in sorted(files, key=lambda file: file.path):
+        if file.size >= small:
+            found.append((file,))
+            continue
+        if run and PurePath(run[0].path).parent != PurePath(file.path).parent:
+            found.append(tuple(run))
+            run = []
+        run.append(file)
+        if int.from_bytes(hashlib.sha256(PurePath(file.path).name.encode()).digest()[:4]) % GROUPED == 0:
+            found.append(tuple(run))
+            run = []
+    return (*found, tuple(run)) if run else tuple(found)
+
+
+def pieces(
+    definition: Definition, sliced: Sliced, version: SourceVersion, identities: Mapping[str, object], small: int
+) -> tuple[Piece, ...]:
+    """The slices of a table. `identities` are those of all that it reads, by the names in `definition.reads`."""
+    slicing = sliced.slicing
+    common = {
+        "semantics": SEMANTICS,
+        "slice": canonical(slicing.partial),
+        "views": [(name, canonical(query)) for name, query in slicing.views],
+        "source": slicing.source,
+        "reads": _identities(definition, [slicing.partial], sliced, identities),
+        "columns": _types(sliced.columns or definition.columns),
+        "layout": _order(definition, sliced),
+    }
+    found = (msgspec.structs.replace(version, files=group) for group in groups(version.files, small))
+    return tuple(Piece(_hashed({**common, "rows": part.identity()}), part.files) for part in found)
+
+
+def part(definition: Definition, sliced: Sliced, slices: Sequence[str], value: str | None, identities: Mapping[str, object]) -> str:
+    """The fingerprint of the part of the table that combines `slices`, for one `value` (as text) of the partition column if it has one."""
+    slicing = sliced.slicing
+    return _hashed(
+        {
+            "semantics": SEMANTICS,
+            "combine": canonical(slicing.combine),
+            "views": [(name, canonical(query)) for name, query in slicing.views],
+            "slices": sorted(slices),
+            "value": [value],
+            "reads": _identities(definition, [slicing.combine], sliced, identities),
+            "columns": _types(definition.columns),
+            "layout": [definition.key, definition.partition_by, definition.sort_by],
+        }
+    )
+
+
+def partition(definition: Definition, sliced: Sliced) -> str | None:
+    """The column of the partials by which the table is combined in parts, if it can be."""
+    by = {name.lower(): column for name, column in sliced.slicing.by.items()}
+    return by.get(definition.partition_by.lower()) if definition.partition_by else None
+
+
+def relations(definition: Definition) -> dict[str, str]:
+    """Each name that the table's SQL reads, and which of `definition.reads` it is."""
+    return definition.relations or {name.removeprefix("tier2."): name for name in definition.reads}
+
+
+def read_by(queries: Sequence[str], sliced: Sliced, definition: Definition) -> Iterator[tuple[str, str]]:
+    """The relations that `queries` read, by way of the slicing's views too, without the source that is sliced: name, and full name."""
+    views = dict(sliced.slicing.views)
+    known = relations(definition)
+    lower = {name.lower(): name for name in known}
+    named = {name.lower(): query for name, query in views.items()}
+    pending, seen = [query for query in queries if query], set[str]()
+    while pending:
+        for name in sorted(tables_read(pending.pop())):
+            if name in seen:
+                continue
+            seen.add(name)
+            if name in named:
+                pending.append(named[name])
+            elif name in lower and lower[name].lower() != sliced.slicing.source.lower():
+                yield lower[name], known[lower[name]]
+
+
+def _identities(definition: Definition, queries: Sequence[str], sliced: Sliced, identities: Mapping[str, object]) -> dict[str, object]:
+    return {name: identities[full] for name, full in read_by(queries, sliced, definition)}
+
+
+def _order(definition: Definition, sliced: Sliced) -> list[object]:
+    if sliced.aggregates:
+        return [partition(definition, sliced)]
+    return [definition.key, definition.partition_by, definition.sort_by]
+
+
+def _types(columns: Sequence[StoredColumn]) -> list[tuple[str, str, str]]:
+    return [(column.name, column.type, column.stored) for column in columns]
+
+
+def _hashed(identity: dict[str, object]) -> str:
+    return hashlib.sha256(msgspec.json.encode(identity, order="deterministic")).hexdigest()[:32]

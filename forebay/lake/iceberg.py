@@ -11,7 +11,7 @@ Iceberg allows, and files that are narrower again are read as what the table say
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,7 +47,6 @@ class Catalog:
         schema = pq.read_schema(files[0])
         shape = f"{[(field.name, _kind(field.type)) for field in schema]} {partition_by}"
         if current is not None and current.properties.get("forebay.shape") == shape:
-            _widen(current, schema)
             branch = STAGING if current.current_snapshot() else None
             self._overwrite(current, files, fingerprint, branch)
             return
@@ -93,7 +92,7 @@ class Catalog:
                     self._catalog.rename_table(name, f"{name}{_UNTIL}{edition}")
 
     def _overwrite(self, table: Table, files: Sequence[str], fingerprint: str, branch: str | None) -> None:
-        """One snapshot that replaces whatever the table holds by `files`."""
+        """One snapshot that holds `files` and nothing else. What the table holds already of them stays as it is registered."""
         if branch is not None:
             # The branch starts where main is: what an unfinished refresh staged before is not built upon.
             main = table.current_snapshot()
@@ -101,19 +100,26 @@ class Catalog:
                 table.manage_snapshots().remove_branch(branch).commit()
             if main is not None:
                 table.manage_snapshots().create_branch(main.snapshot_id, branch).commit()
-        old = [task.file for task in table.scan().plan_files()]
+        held = {task.file.file_path: task.file for task in table.scan().plan_files()}
+        wanted = {_uri(file): file for file in files}
+        # A slice that was lost and built again may have another size under its old name.
+        stays = {uri for uri, file in wanted.items() if uri in held and held[uri].file_size_in_bytes == Path(file).stat().st_size}
+        added = _by_schema([uri for uri in wanted if uri not in stays], wanted)
+        for schema, _ in added:
+            _widen(table, schema)
         with table.transaction() as transaction:
             mapping = transaction.table_metadata.schema().name_mapping.model_dump_json()
             transaction.set_properties({"schema.name-mapping.default": mapping})
             properties = {FINGERPRINT: fingerprint}
             update = transaction.update_snapshot(snapshot_properties=properties, **({"branch": branch} if branch else {}))
             with update.overwrite() as overwrite:
-                for data_file in old:
-                    overwrite.delete_data_file(data_file)
-                uris = iter([_uri(file) for file in files])
-                metadata = _as_stored(transaction.table_metadata, pq.read_schema(files[0]))
-                for data_file in parquet_files_to_data_files(table.io, metadata, uris):
-                    overwrite.append_data_file(data_file)
+                for uri, data_file in held.items():
+                    if uri not in stays:
+                        overwrite.delete_data_file(data_file)
+                for schema, uris in added:
+                    metadata = _as_stored(transaction.table_metadata, schema)
+                    for data_file in parquet_files_to_data_files(table.io, metadata, iter(uris)):
+                        overwrite.append_data_file(data_file)
 
     def last_edition(self) -> int:
         """The highest number of an edition that any table, current or put away, is tagged with; 0 if there is none."""
@@ -130,6 +136,19 @@ class Catalog:
             # Its metadata was deleted by somebody; the slices are what it is made from again.
             self._catalog.drop_table(name)
             return None
+
+
+def _by_schema(uris: Sequence[str], files: Mapping[str, str]) -> list[tuple[pa.Schema, list[str]]]:
+    """The files in groups of equal schemas: some may hold narrower decimals than others."""
+    found: list[tuple[pa.Schema, list[str]]] = []
+    for uri in uris:
+        schema = pq.read_schema(files[uri])
+        group = next((group for known, group in found if known.equals(schema)), None)
+        if group is None:
+            found.append((schema, [uri]))
+        else:
+            group.append(uri)
+    return found
 
 
 def _uri(path: str) -> str:

@@ -19,6 +19,7 @@ from forebay.split.spans import Template, place, source_text
 from forebay.split.stability import AGGREGATES, VOLATILE, is_unstable, written_name
 from forebay.split.stage import Stage
 from forebay.split.syntax import quoted
+from forebay.split.types import may_not_convert
 
 
 class Refused(Exception):
@@ -168,6 +169,8 @@ class Block:
             return None
         if any(isinstance(part, exp.AggFunc | exp.Window | exp.Unnest) for item in body.expressions for part in item.walk()):
             return None
+        if any(may_not_convert(part) for item in body.expressions for part in item.find_all(exp.Cast)):
+            return None  # elsewhere it would be looked at though there is no row
         if any(written_name(part) in VOLATILE for part in body.find_all(exp.Func)):
             return None
         if not all(self._means_the_same(table, body) for table in body.find_all(exp.Table)):

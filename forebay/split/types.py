@@ -6,6 +6,7 @@ what is unknown nothing is assumed.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -243,7 +244,7 @@ def can_fail(node: exp.Expr, of: Callable[[exp.Expr], Type]) -> bool:
     elif isinstance(node, exp.Cast):
         to, source = of(node), of(node.this)
         widens = (source.family, to.family) in {("integer", "double"), ("decimal", "double"), ("date", "time"), ("date", "date")}
-        constant = isinstance(node.this, exp.Literal)
+        constant = isinstance(node.this, exp.Literal) and not may_not_convert(node)
         if not (widens or constant or (to.family == "text" and node.args["to"].sql("duckdb").upper() in ("TEXT", "VARCHAR"))):
             return True
     elif isinstance(node, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.NullSafeEQ | exp.NullSafeNEQ | exp.Nullif):
@@ -268,6 +269,32 @@ def can_fail(node: exp.Expr, of: Callable[[exp.Expr], Type]) -> bool:
         if not one.family or (one.family == "decimal" and any(of(column).is_wide for column in node.find_all(exp.Column))):
             return True
     return any(can_fail(part, of) for part in node.iter_expressions())
+
+
+_CONVERTS = {
+    "integer": re.compile(r"\s*[+-]?\d{1,4}\s*"),
+    "decimal": re.compile(r"\s*[+-]?\d(\.\d+)?\s*"),
+    "double": re.compile(r"\s*[+-]?\d{1,15}(\.\d+)?\s*"),
+    "boolean": re.compile(r"true|false", re.IGNORECASE),
+    "date": re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])"),
+    "time": re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?)?"),
+}
+
+
+def may_not_convert(node: exp.Cast) -> bool:
+    """Whether `node` casts a text in the script to a type that it may not convert to. Such a constant fails as soon as it is looked at."""
+    literal, to = node.this, node.args["to"]
+    if isinstance(node, exp.TryCast) or not (isinstance(literal, exp.Literal) and literal.is_string):
+        return False
+    type_ = type_of(to.sql("duckdb"))
+    if type_.family == "date" and re.fullmatch(r"\d{4}-\d{2}-(29|30|31)", literal.name):
+        try:
+            datetime.date.fromisoformat(literal.name)
+        except ValueError:
+            return True
+        return False
+    pattern = _CONVERTS.get(type_.family)
+    return type_.family != "text" and (pattern is None or pattern.fullmatch(literal.name) is None)
 
 
 def _comparable(left: Type, right: Type, left_node: exp.Expr, right_node: exp.Expr) -> bool:

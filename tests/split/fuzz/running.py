@@ -170,7 +170,7 @@ def table(counts: Counts) -> str:
     """What `make fuzz` prints."""
 
     def rows(title: str, found: list[tuple[str, int]]) -> list[str]:
-        return ["", title, *(f"  {name:<24}{number:>10,}" for name, number in found)]
+        return ["", title, *(f"  {name:<28}{number:>10,}" for name, number in found)]
 
     lines = rows(
         "calculations",
@@ -180,6 +180,7 @@ def table(counts: Counts) -> str:
             ("unparsed", counts.kinds["unparsed"]),
             ("unsplit errors", counts.kinds["errors"]),
             ("unsplit unstable", counts.kinds["unstable"]),
+            ("unsplit errors unoptimized", counts.kinds["lazy"]),
             ("tables given up", counts.kinds["given up"]),
             ("wrong by the engine", counts.kinds["engine"]),
             ("within rounding", counts.kinds["approximate"]),

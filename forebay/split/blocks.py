@@ -207,10 +207,13 @@ class Block:
     def _name_relations(self) -> None:
         """Give every relation a name of its own."""
         taken: set[str] = set()
+        own = {id(relation) for relation in self.names.frame(self.select).relations}
+        columns = {column for known in self.names.known.values() for column in known.columns}
         for relation in [*self.relations, *(relation for relation, _ in self.left)]:
             relation.shown = relation.alias
             number = 1
-            while relation.shown in taken:
+            # Where a relation was not named so before, a column of that name would be taken for it.
+            while relation.shown in taken or (id(relation) not in own and relation.shown.lower() in columns):
                 number += 1
                 relation.shown = f"{relation.alias}_{number}"
             taken.add(relation.shown)

@@ -25,6 +25,7 @@ from forebay.split.stability import depends_on_order, written_name
 from forebay.split.stage import Stage
 from forebay.split.syntax import quoted
 from forebay.split.tables import Group, Part, infallible, joined, named, write
+from forebay.split.types import may_not_convert
 
 
 @dataclass
@@ -165,6 +166,10 @@ class _Rewriting:
                 raise Refused("split.form", f"{part.upper()} is not taken apart", node=select)
         if not select.args.get("from_"):
             raise Refused("split.form", "reads no table", node=select)
+        odd = next((node for node in self._own_nodes() if isinstance(node, exp.Cast) and may_not_convert(node)), None)
+        if odd is not None:
+            # Elsewhere it would be looked at though there is no row.
+            raise Refused("split.form", f"`{odd.this.name}` may not convert", "Write a value of the type it is cast to", odd)
         distinct = select.args.get("distinct")
         if isinstance(distinct, exp.Distinct) and distinct.args.get("on"):
             raise Refused("split.form", "DISTINCT ON is not taken apart", "Use `qualify row_number() over (…) = 1`", select)

@@ -20,6 +20,6 @@ group by s__groups.k
 ---- reasons
 split.dynamic: s residual, line 1
 split.aggregated: s aggregated, line 1
-split.no_gain: c residual, line 1
+split.form: c residual, line 1
 ---- reads
 t: k, v, n

@@ -409,7 +409,8 @@ class _Rewriting:
             numbered = isinstance(element, exp.Literal) and not group.args.get("all")
             if not numbered and not self.block.refs(node).relations and not node.find(exp.Column, exp.Placeholder, exp.Parameter):
                 raise Refused("split.form", "GROUP BY a constant is not taken apart", "Leave the constant out of GROUP BY", element)
-            if not numbered and isinstance(self.rows.look(node), exp.Literal | exp.Neg):
+            if not numbered and not self.rows.look(node).find(exp.Column):
+                # Written in the column's place, it would be a key wherever it stands in the SELECT.
                 raise Refused("split.form", "GROUP BY a constant is not taken apart", "Leave the constant out of GROUP BY", element)
             self.rows.scalar(node, compared=True)
             self.keys.append((self._told(node), node))

@@ -33,7 +33,7 @@ Shape = list[tuple[str, str]]
 Answer = tuple[Shape, list[tuple[Any, ...]]]
 NOT_SQL = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException, duckdb.NotImplementedException, duckdb.SyntaxException)
 TOLERANCE = 1e-9
-_ONE = {"int": "1", "dec": "1", "dbl": "1", "str": "'a'", "date": "date '2024-01-31'", "ts": "timestamp '2024-01-31'", "bool": "true"}
+_ONE = {"int": "1", "dec": "1", "dbl": "1", "str": "a", "date": "2024-01-31", "ts": "2024-01-31 10:00:00", "bool": "true"}
 
 
 @dataclass(slots=True)

@@ -18,10 +18,9 @@ import msgspec
 from forebay.config import Document, Path_
 from forebay.engines import duckdb
 from forebay.errors import ForebayError, Problems, nearest
-from forebay.project.edition import Compiled, Definition, Edition, File, SourceVersion, StoredColumn
+from forebay.project.edition import Compiled, Definition, SourceVersion, StoredColumn
 from forebay.project.project import Calculation, Column, Project, Tier2Table
 from forebay.project.values import sample
-from forebay.refresh import schema
 from forebay.refresh.count import Counts
 from forebay.refresh.fault import source_error as source_error  # noqa: PLC0414  # for the builders
 from forebay.refresh.share import share
@@ -45,26 +44,6 @@ class Bound(msgspec.Struct, frozen=True):
     """For each derived table that is not built because it is equal to another one: that one. By full names."""
 
 
-def resolve(
-    project: Project, document: Document, pinned: Mapping[str, tuple[File, ...]], previous: Edition | None
-) -> dict[str, SourceVersion]:
-    """The schema and row count of every source, from its files. Raises Problems naming each source that cannot be read."""
-    versions: dict[str, SourceVersion] = {}
-    problems: list[ForebayError] = []
-    with _scratch() as connection:
-        for source in project.sources:
-            before = previous.sources.get(source.name) if previous else None
-            try:
-                versions[source.name] = schema.resolve(connection, document, source, pinned[source.name], before)
-            except Problems as error:
-                problems += error.errors
-            except ForebayError as error:
-                problems.append(error)
-    if problems:
-        raise Problems(problems)
-    return versions
-
-
 def bind(
     project: Project,
     document: Document,
@@ -73,7 +52,7 @@ def bind(
     counts: Counts,
 ) -> Bound:
     """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
-    with duckdb.without_pandas(), _scratch() as connection:
+    with duckdb.without_pandas(), scratch() as connection:
         return _Binder(project, document, versions, kept, counts, connection).bound()
 
 
@@ -416,7 +395,7 @@ def _stored(columns: Mapping[str, str]) -> tuple[StoredColumn, ...] | str:
 
 
 @contextmanager
-def _scratch() -> Iterator[duckdb.Connection]:
+def scratch() -> Iterator[duckdb.Connection]:
     """A connection for looking at schemas, with a directory of its own like every other."""
     with tempfile.TemporaryDirectory(prefix="forebay-") as folder:
         connection = duckdb.connect(memory=2 << 30, temp_directory=Path(folder), temp_disk=1 << 30, threads=2)

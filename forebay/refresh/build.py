@@ -182,9 +182,13 @@ def _key(key: tuple[str, ...], row: Sequence[object]) -> str:
 def _unchanged(version: SourceVersion | None) -> None:
     for file in version.files if version else ():
         # Any write counts, even one that was taken back: the engine may have read what stood there in between.
-        if stat_key(Path(file.path).stat()) != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
+        try:
+            found = stat_key(Path(file.path).stat())
+        except OSError:
+            found = None
+        if found != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
             raise ForebayError(
-                "source.changing", "the file was overwritten while it was read", where=file.path,
+                "source.changing", f"the file was {'overwritten' if found else 'removed'} while it was read", where=file.path,
                 advice="Call `forebay refresh` again when it is complete; nothing was published",
             )  # fmt: skip
 

@@ -41,24 +41,31 @@ class _Other(Exception):  # never seen by a user
 
 
 def resolve(
-    connection: duckdb.Connection, document: Document, source: Source, files: tuple[File, ...], before: SourceVersion | None
+    connection: duckdb.Connection,
+    document: Document,
+    source: Source,
+    files: tuple[File, ...],
+    before: SourceVersion | None,
+    bad: Mapping[str, ForebayError],
 ) -> SourceVersion:
     """The version that `files` make up. Raises ForebayError, or Problems, if they cannot be read or have drifted.
 
-    `before` is the version of the current edition. Files that cannot be read are left out if the source says so.
+    `before` is the version of the current edition. Files that cannot be read are left out if the source says so; `bad` are some by path
+    that could not when tables were built from them.
     """
     skipped = _known_bad(source, files, before) if source.on_bad_file == "skip" else {}
+    skipped |= {file.path: Skipped(file, e.code, e.what, e.where) for file in files if (e := bad.get(file.path))}
     while True:
         left = tuple(file for file in files if file.path not in skipped)
         try:
             if not left:
                 raise Problems(ForebayError(bad.code, bad.what, where=bad.where) for bad in skipped.values())
             version = _Resolver(connection, document, source, left, before).version()
-        except BadFiles as bad:
+        except BadFiles as found:
             if source.on_bad_file == "fail":
-                raise _one(bad.errors.values()) from None
+                raise _one(found.errors.values()) from None
             by_path = {file.path: file for file in left}
-            skipped |= {path: Skipped(by_path[path], e.code, e.what, e.where) for path, e in bad.errors.items()}
+            skipped |= {path: Skipped(by_path[path], e.code, e.what, e.where) for path, e in found.errors.items()}
             continue
         return msgspec.structs.replace(version, skipped=tuple(skipped[path] for path in sorted(skipped)))
 

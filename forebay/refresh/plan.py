@@ -114,7 +114,7 @@ def with_news(made: Plan, news: News) -> Plan:
     """The plan, saying of each source what the edition will not have."""
 
     def of(change: SourceChange) -> SourceChange:
-        kept = "; ".join(f"{told.code}: {told.where}: {told.what}" for told in news.kept if told.source == change.source)
+        kept = "; ".join(f"{told.code} ({PurePath(told.where).name})" for told in news.kept if told.source == change.source)
         out = [told.what for told in news.waiting if told.source == change.source]
         out += [f"left out: {told.where}" for told in news.skipped if told.source == change.source]
         return msgspec.structs.replace(change, kept=kept, left_out=tuple(out)) if kept or out else change

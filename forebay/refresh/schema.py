@@ -29,7 +29,6 @@ _Key = tuple[str, bool]
 """A content, and whether it is read as text with tabs."""
 _FILE = "forebay file"
 _NUMBERS = INTEGERS | {"FLOAT", "DOUBLE"}
-_DATES = ("DATE", "TIMESTAMP")
 
 
 class _Other(Exception):  # never seen by a user
@@ -339,7 +338,7 @@ class _Resolver:
                     continue
                 if was is None or (accept and was != is_):
                     types[name] = is_ if was is None else common(was, is_) or ("DOUBLE" if {was, is_} <= _NUMBERS else "JSON")
-                elif common(was, is_) != was and (is_ != "VARCHAR" or was in _DATES):
+                elif common(was, is_) != was and not (was in ("FLOAT", "DOUBLE") and is_ in _NUMBERS):
                     problems.setdefault(name, fault.retyped(self.source, column.name, was, is_, path))
         if problems:
             raise _one(problems.values())
@@ -355,9 +354,11 @@ class _Resolver:
             if unknown:
                 fresh = [file.path for file in new if self.contents[self._key(file)][1] == layout]
                 every = [file.path for file in self.files if self.contents[self._key(file)][1] == layout]
-                paths = (fresh if accept and pinned else every)[:10]
+                paths = fresh if accept and pinned else every
                 if not paths:
                     continue
+                # One dialect at a time.
+                paths = [path for path in paths if is_tabbed(path) == is_tabbed(paths[0])][:10]
                 for name, type_ in self._sniffed(paths, layout, {} if accept else types).items():
                     if name in {column.name.lower() for column in unknown}:
                         types[name] = _joined(types[name], type_) if name in types else type_

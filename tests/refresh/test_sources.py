@@ -285,6 +285,40 @@ def test_a_json_number_that_an_integer_cannot_hold_is_drift_and_not_rounded(smal
     assert kept(small) == ("source.retyped", "2.json")
 
 
+def test_whole_numbers_and_names_in_another_order_are_no_drift_in_json(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    small.write("data/s/1.json", '{"v":1.5,"w":"a"}\n')
+    small.refresh()
+    small.write("data/s/2.json", '{"w":"b","v":2}\n')
+    assert not small.refresh().sources.kept
+    assert small.rows("tier2.all") == [(1.5, "a"), (2.0, "b")]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+@pytest.mark.parametrize("name", ["a b", "a[1]", "x*y", "what?", "it's", "ü€😀", "100%", "{a,b}", "a=b"])
+def test_rows_are_known_by_file_whatever_it_is_called(small: Small, form: str, name: str) -> None:
+    small.declare(sources={"s": {"path": "data", "format": form}}, tier2={"n": "SELECT count(*) AS n FROM s"})
+    for file in (name, "other"):
+        if form == "parquet":
+            small.parquet(f"data/k={name}/{file}.parquet", "SELECT 1 AS id")
+        else:
+            small.write(f"data/k={name}/{file}.{form}", "id\n1\n" if form == "csv" else '{"id":1}\n')
+    small.write(f"data/k={name}/more.csv", "id\n1\n2\n")
+    small.refresh()
+    rows = {Path(file.path).stem: file.rows for file in small.edition().sources["s"].files}
+    assert rows == {name: 1, "other": 1, **({"more": 2} if form == "csv" else {})}
+    assert small.rows("tier2.n") == [(sum(rows.values()),)]
+
+
+def test_columns_of_csv_may_stand_in_any_order_and_tabs_beside_commas(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data", "format": "csv"}}, tier2=ALL)
+    small.write("data/1.csv", "id,v\n1,a\n")
+    small.write("data/2.csv", "V,id\nb,2\n")
+    small.write("data/3.tsv", "id\tv\n3\tc,d\n")
+    small.refresh()
+    assert small.rows("tier2.all") == [(1, "a"), (2, "b"), (3, "c,d")]
+
+
 def test_a_declared_type_may_change_and_every_file_is_read_by_it(small: Small) -> None:
     shop(small)
     small.write("data/s/1.csv", "id,v\n1,1.25\n")

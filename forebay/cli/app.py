@@ -144,7 +144,7 @@ def explain(calculation: str, /, *, sql: bool = False, diagram: Path | None = No
 
 
 @app.command
-def refresh(*, project: Folder_ = Path(), json: Json = False) -> None:
+def refresh(*, project: Folder_ = Path(), json: Json = False) -> int:
     """Bring Tier 2 up to date with the sources and publish the next edition. Does nothing if nothing changed."""
     from forebay.cli import show  # noqa: PLC0415
     from forebay.refresh import refresh as refreshing  # noqa: PLC0415
@@ -160,7 +160,7 @@ def refresh(*, project: Folder_ = Path(), json: Json = False) -> None:
         hashing=lambda path, size: show.hashing(path, size, quiet=json),
         counting=lambda sources, rows: show.counting(sources, rows, quiet=json),
     )
-    show.refreshed(outcome, as_json=json)
+    return show.refreshed(outcome, as_json=json)
 
 
 @app.command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from forebay.errors import ForebayError
 
-OK, INTERNAL, USAGE, PROJECT, REFUSED, RUN_FAILED, REFRESH_FAILED, DIFFERS, SOURCE_GONE, CANCELLED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 130
+OK, INTERNAL, USAGE, PROJECT, REFUSED, RUN_FAILED, REFRESH_FAILED, DIFFERS, SOURCE_GONE, KEPT, CANCELLED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130
 
 MEANING = {
     OK: "done",
@@ -16,6 +16,7 @@ MEANING = {
     REFRESH_FAILED: "the refresh failed, or a source cannot be read; the last edition stays current",
     DIFFERS: "`verify` found a difference",
     SOURCE_GONE: "the bytes that an edition was made of are gone",
+    KEPT: "the refresh is done, but a source that cannot be read stays at its last version",
     CANCELLED: "cancelled",
 }
 

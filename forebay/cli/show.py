@@ -176,17 +176,40 @@ def counting(sources: Sequence[str], rows: int, *, quiet: bool) -> None:
         err.print(f"[dim]counting over {', '.join(sources)} ({count(rows, 'row')}) to choose what to compute ahead[/]")
 
 
-def refreshed(outcome: Any, *, as_json: bool) -> None:
-    """What a refresh did."""
+def refreshed(outcome: Any, *, as_json: bool) -> int:
+    """What a refresh did, and what of the sources it could not take. Returns the exit code."""
+    from forebay.cli.exit_codes import KEPT, OK  # noqa: PLC0415
+
+    code = KEPT if outcome.sources.failing else OK
     if as_json:
         document(outcome)
-        return
+        return code
     for words in outcome.on_demand:
         err.print(f"[yellow]{escape(words)}[/]")
+    _sources(outcome.sources)
     if outcome.published:
         out.print(f"edition {outcome.number} published in {seconds(outcome.seconds)}, {count(outcome.built, 'table')} built")
+    elif outcome.sources.kept:
+        out.print(f"nothing published: edition {outcome.number} is current ({seconds(outcome.seconds)})")
     else:
         out.print(f"nothing changed: edition {outcome.number} is current ({seconds(outcome.seconds)})")
+    return code
+
+
+def _sources(news: Any) -> None:
+    """Sources that stay at their last version, files left out, and files that have not arrived."""
+    for told in (*news.kept, *news.skipped):
+        colour = "yellow" if told.code == "source.settling" else "bold red"
+        where = f"{_from_here(told.where)}: " if told.where else ""
+        err.print(f"[{colour}]{told.code}[/]  {where}{_from_here(told.what)}")
+        if told.advice:
+            err.print(f"  [dim]→[/] {_from_here(told.advice)}")
+    for name in dict.fromkeys(told.source for told in news.kept):
+        err.print(f"[yellow]`{name}` stays at its last version[/]")
+    for name in dict.fromkeys(told.source for told in news.skipped):
+        err.print(f"[yellow]{count(sum(t.source == name for t in news.skipped), 'file')} of `{name}` left out (`on_bad_file: skip`)[/]")
+    for told in news.waiting:
+        err.print(f"[yellow]{told.source}: {escape(told.what)}[/]")
 
 
 # run

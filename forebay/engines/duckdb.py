@@ -107,17 +107,17 @@ def files(paths: Sequence[str], form: str, options: Mapping[str, object], read_a
     # Left to itself, DuckDB makes columns of folders named k=v, and an answer of where a file lies.
     given = {"hive_partitioning": False, **options}
     if form == "csv":
-        given = {**_dialect(paths), **given}
+        given = {**dialect(paths), **given}
         # The reader's own conversion names file and line; a cast on top would not.
         if read_as:
             given["types"] = dict(read_as)
-        return f"SELECT * FROM read_csv({_arguments(paths, given)})"
+        return f"SELECT * FROM read_csv({reader(paths, given)})"
     replaced = ", ".join(f"CAST({quoted(name)} AS {type_}) AS {quoted(name)}" for name, type_ in read_as.items())
     star = f"* REPLACE ({replaced})" if replaced else "*"
-    return f"SELECT {star} FROM read_{form}({_arguments(paths, given)})"
+    return f"SELECT {star} FROM read_{form}({reader(paths, given)})"
 
 
-def _dialect(paths: Sequence[str]) -> dict[str, object]:
+def dialect(paths: Sequence[str]) -> dict[str, object]:
     """Declared rather than guessed: one odd line in a file would make the guess another one."""
     delimiter = "\t" if all(path.endswith((".tsv", ".tsv.gz", ".tsv.zst")) for path in paths) else ","
     # `skip` too: without it, lines that do not fit the last ones are taken for a preamble and dropped.
@@ -132,14 +132,14 @@ def fault(connection: Connection, path: str, form: str, options: Mapping[str, ob
         text = message(error)[0]
     else:
         return None
-    given: dict[str, Any] = {**_dialect([path]), **options}
+    given: dict[str, Any] = {**dialect([path]), **options}
     if form == "csv" and given["header"] and path.endswith((".csv", ".tsv")):
         # Without the guessing of types, the reader gets as far as the line at fault and names it.
         with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
             names = next(csv.reader(file, delimiter=given["delim"], quotechar=given["quote"]), [])
         plainly = {**given, "auto_detect": False, "columns": dict.fromkeys(names, "VARCHAR")}
         try:
-            connection.execute(f"SELECT count(*) FROM read_csv({_arguments([path], plainly)})").fetchall()
+            connection.execute(f"SELECT count(*) FROM read_csv({reader([path], plainly)})").fetchall()
         except duckdb.Error as error:
             return message(error)[0]
     return text
@@ -151,6 +151,17 @@ def parquet_rows(connection: Connection, paths: Sequence[str]) -> int:
     return int(found[0]) if found else 0
 
 
+def footers(connection: Connection, paths: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """For each Parquet file the rows that its footer says, and a text that tells its schema from others."""
+    listed = _listed(paths)
+    rows = dict(connection.execute(f"SELECT file_name, num_rows FROM parquet_file_metadata({listed})").fetchall())
+    schemas = connection.execute(
+        "SELECT file_name, md5(string_agg(concat_ws('|', name, type, repetition_type, num_children, converted_type, scale, precision, "
+        f"logical_type, duckdb_type), chr(10) ORDER BY column_id)) FROM parquet_schema({listed}) GROUP BY 1"
+    ).fetchall()
+    return {path: (int(rows[path]), schema) for path, schema in schemas}
+
+
 def plain(path: str) -> str:
     """A path as readers take it: characters that mean something in a glob stand for themselves."""
     return re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", path)
@@ -160,8 +171,14 @@ def _listed(paths: Sequence[str]) -> str:
     return "[" + ", ".join(literal(plain(path)) for path in paths) + "]"
 
 
-def _arguments(paths: Sequence[str], options: Mapping[str, object]) -> str:
-    return ", ".join([_listed(paths), *(f"{name} = {_value(value)}" for name, value in options.items())])
+def reader(paths: Sequence[str], options: Mapping[str, object]) -> str:
+    """The arguments of a reader's call."""
+    return ", ".join([_listed(paths), *filter(None, [named(options)])])
+
+
+def named(options: Mapping[str, object]) -> str:
+    """Options of a reader as SQL."""
+    return ", ".join(f"{name} = {_value(value)}" for name, value in options.items())
 
 
 def _value(value: object) -> str:

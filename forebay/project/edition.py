@@ -28,6 +28,18 @@ class File(Declared, frozen=True):
     inode: int
     sha256: str
     rows: int = -1
+    """As the file's footer or a count says; -1: not known (an edition from before rows were kept for each file)."""
+    layout: int = -1
+    """Which of the source version's `layouts` the file has."""
+
+
+class Skipped(Declared, frozen=True):
+    """A file that is left out because it cannot be read (`on_bad_file: skip`), and why."""
+
+    file: File
+    code: str
+    what: str
+    where: str
 
 
 class SourceVersion(Declared, frozen=True):
@@ -37,6 +49,13 @@ class SourceVersion(Declared, frozen=True):
     files: tuple[File, ...]
     columns: tuple[Column, ...]
     rows: int
+    layouts: tuple[tuple[Column, ...], ...] = ()
+    """The columns that the files themselves hold, spelled and typed as there (CSV: no types). Each file has one of these layouts."""
+    found: dict[str, str] = msgspec.field(default_factory=dict)
+    """Reader options that were guessed when the types were found, and hold since: how dates are written."""
+    skipped: tuple[Skipped, ...] = ()
+    kept: str = ""
+    """Why this is an older version than the edition could have had: the source could not be read. Empty: it is as the files were."""
 
     @property
     def bytes(self) -> int:
@@ -44,12 +63,27 @@ class SourceVersion(Declared, frozen=True):
 
     def identity(self) -> dict[str, object]:
         """What a slice that reads this source depends on. Paths count only where the reader makes columns of them."""
-        named = bool(self.source.options.get("hive_partitioning"))
+        source = self.source
+        named = bool(source.options.get("hive_partitioning"))
         files = sorted((file.sha256, file.path if named else "") for file in self.files)
-        return {
-            "files": files, "format": self.source.format, "options": self.source.options, "read_as": self.source.columns,
+        identity: dict[str, object] = {
+            "files": files, "format": source.format, "options": source.options, "read_as": source.columns,
             "columns": [(column.name, column.type) for column in self.columns],
         }  # fmt: skip
+        tabbed = sorted(file.sha256 for file in self.files if is_tabbed(file.path)) if source.format == "csv" else []
+        if tabbed and len(tabbed) < len(files):
+            # The ending says what stands between the values.
+            identity["tabbed"] = tabbed
+        if self.found:
+            identity["found"] = self.found
+        if source.latest is not None:
+            identity["upsert"] = [source.key, source.latest, source.deleted]
+        return identity
+
+
+def is_tabbed(path: str) -> bool:
+    """Whether a text file's ending says that tabs stand between its values."""
+    return path.endswith((".tsv", ".tsv.gz", ".tsv.zst"))
 
 
 class StoredColumn(Declared, frozen=True):

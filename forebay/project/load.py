@@ -138,13 +138,45 @@ class _Loader:
         form = values.get("format") or next((f for p in paths if (f := _format(str(p)))), None)
         if form is None:
             raise self.document.error((*path, "path"), "the format cannot be told from the path", "Add `format: parquet`, `csv` or `json`")
-        source: Source = self._convert(path, {**values, "name": name, "path": paths, "format": form}, Source)
+        given = {**values, "name": name, "path": paths, "format": form}
+        if "settle" in values:
+            try:
+                given["settle"] = config.duration(values["settle"])
+            except ValueError as error:
+                raise self.document.error((*path, "settle"), str(error)) from None
+        given["deleted"] = self._deleted(values.get("deleted"), (*path, "deleted"))
+        source: Source = self._convert(path, given, Source)
+        self._upsert(source, path)
         self._types((*path, "columns"), source.columns)
         for option in source.options:
             if option not in READ_OPTIONS[source.format]:
                 advice = nearest(option, READ_OPTIONS[source.format])
                 self._add((*path, "options", option), f"unknown read option `{option}` for {source.format}", advice, "project.unknown_key")
         return source
+
+    def _deleted(self, written: Any, path: config.Path_) -> str | None:
+        """The condition of a deleted row as SQL: as written, or from a column and the values that mean it."""
+        if not isinstance(written, dict):
+            return None if written is None else str(written)
+        column, values = written.get("column"), written.get("values")
+        if set(written) != {"column", "values"} or not isinstance(column, str) or not isinstance(values, list) or not values:
+            raise self.document.error(path, "`deleted` must be a condition, or a `column` and its `values`", "e.g. deleted: op = 'D'")
+        texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+        listed = ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+        return '"' + column.replace('"', '""') + f'" IN ({listed})'
+
+    def _upsert(self, source: Source, path: config.Path_) -> None:
+        if source.latest is not None and not source.key:
+            self._add((*path, "latest"), "`latest` needs a `key`, of which it tells the last row", "Add `key` to the source")
+        if source.deleted is None:
+            return
+        if source.latest is None:
+            self._add((*path, "deleted"), "`deleted` needs `latest`, which tells whether a row or its deletion is the last", "Add `latest`")
+        with self._collecting():
+            try:
+                guard.check_condition(source.deleted, "forebay.yaml", source.name)
+            except ForebayError as error:
+                raise self.document.error((*path, "deleted"), f"`deleted`: {error.what}", error.advice, error.code) from None
 
     def _sql(self, values: dict[str, Any], path: config.Path_) -> tuple[str, str]:
         file = values.get("sql")

@@ -44,6 +44,24 @@ class Source(Declared, frozen=True):
     volatility: Volatility | None = None
     immutable: bool = False
     """Runs may read the source's own files instead of a captured copy: its owner promises never to change them in place."""
+    latest: str | None = None
+    """Of several rows with one `key`, the one with the greatest value in this column is the row; the others are its past."""
+    deleted: str | None = None
+    """A boolean SQL expression over the columns: where it holds for the latest row of a key, the key has no row."""
+    drift: Literal["fail", "accept"] = "fail"
+    """What becomes of a column that new files lack or type otherwise."""
+    on_bad_file: Literal["fail", "skip"] = "fail"
+    settle: float = 0.0
+    """Seconds for which a file must not have been written to before it is taken."""
+    complete: str | None = None
+    """The name of a marker: files in a folder count only when it, or one above it, holds that."""
+    manifest: str | None = None
+    """A file that lists the files that count; relative to the project folder, or absolute."""
+
+    @property
+    def by_row(self) -> bool:
+        """Whether its rows are those of its files taken together, so that each file's may be computed on its own."""
+        return self.latest is None
 
 
 class Tier2Table(Declared, frozen=True):

@@ -18,10 +18,11 @@ import msgspec
 from forebay.config import Document, Path_
 from forebay.engines import duckdb
 from forebay.errors import ForebayError, Problems, nearest
-from forebay.project.edition import Compiled, Definition, Edition, File, SourceVersion, StoredColumn
-from forebay.project.project import Calculation, Column, Project, Source, Tier2Table
+from forebay.project.edition import Compiled, Definition, SourceVersion, StoredColumn
+from forebay.project.project import Calculation, Column, Project, Tier2Table
 from forebay.project.values import sample
 from forebay.refresh.count import Counts
+from forebay.refresh.fault import source_error as source_error  # noqa: PLC0414  # for the builders
 from forebay.refresh.pieces import Sliced
 from forebay.refresh.share import share
 from forebay.refresh.slicings import slicings
@@ -31,9 +32,6 @@ from forebay.split.split import Split, split
 from forebay.split.stage import Stage
 
 Schemas = dict[str, dict[str, str]]
-_SETTINGS = re.compile(r"\n\s*(?:Column \S+ is being|This type was|Possible |\* |file = )")
-"""Where the reader's message goes on to how it was set up."""
-_LINE = re.compile(r"CSV Error on Line: (\d+)")
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -50,86 +48,6 @@ class Bound(msgspec.Struct, frozen=True):
     """The tables that can be computed of slices, by full name."""
 
 
-def resolve(
-    project: Project, document: Document, pinned: Mapping[str, tuple[File, ...]], previous: Edition | None
-) -> dict[str, SourceVersion]:
-    """The schema and row count of every source, from its files. Raises Problems naming each source that cannot be read."""
-    versions, problems = {}, []
-    with _scratch() as connection:
-        for source in project.sources:
-            files = pinned[source.name]
-            before = previous.sources.get(source.name) if previous else None
-            if before and _same_reading(before, source, files):
-                versions[source.name] = msgspec.structs.replace(before, source=source, files=files)
-                continue
-            try:
-                versions[source.name] = _resolve(connection, document, source, files)
-            except ForebayError as error:
-                problems.append(error)
-    if problems:
-        raise Problems(problems)
-    return versions
-
-
-def _same_reading(before: SourceVersion, source: Source, files: tuple[File, ...]) -> bool:
-    def content(listed: Sequence[File]) -> list[tuple[str, str]]:
-        return [(file.path, file.sha256) for file in listed]
-
-    was = before.source
-    return content(before.files) == content(files) and (was.format, was.options, was.columns) == (
-        source.format,
-        source.options,
-        source.columns,
-    )
-
-
-def _resolve(connection: duckdb.Connection, document: Document, source: Source, files: tuple[File, ...]) -> SourceVersion:
-    paths = [file.path for file in files]
-    try:
-        found = duckdb.describe(connection, duckdb.files(paths, source.format, source.options, {}))
-        unknown = [name for name in source.columns if name not in found]
-        if unknown:
-            raise document.error(
-                ("sources", source.name, "columns", unknown[0]), f"source `{source.name}` has no column `{unknown[0]}`",
-                nearest(unknown[0], found), "project.unknown_column",
-            )  # fmt: skip
-        select = duckdb.files(paths, source.format, source.options, source.columns)
-        columns = duckdb.describe(connection, select)
-        missing = [name for name in source.key if name not in columns]
-        if missing:
-            raise document.error(
-                ("sources", source.name, "key", source.key.index(missing[0])), f"source `{source.name}` has no column `{missing[0]}`",
-                nearest(missing[0], columns), "project.unknown_column",
-            )  # fmt: skip
-        if source.format == "parquet":
-            # The footers say it; reading the list also finds every file that is not Parquet.
-            rows = duckdb.parquet_rows(connection, paths)
-        else:
-            rows = connection.execute(f"SELECT count(*) FROM ({select})").fetchall()[0][0]
-    except duckdb.Error as error:
-        raise source_error(connection, source, paths, error) from None
-    return SourceVersion(source, files, tuple(Column(name, type_) for name, type_ in columns.items()), rows)
-
-
-def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[str], error: duckdb.Error) -> ForebayError:
-    """What is wrong with a source's files. `where` is the file (and line, of CSV) at fault; empty if each can be read to its end."""
-    text, _ = duckdb.message(error)
-    where = next((path for path in paths if path in text), "")
-    if not where or _LINE.search(text) is None:
-        # The engine names a file only if its head is wrong, and a line only if it is sure of the dialect.
-        for path in paths:
-            fault = duckdb.fault(connection, path, source.format, source.options, source.columns)
-            if fault is not None:
-                where, text = path, fault
-                break
-    line = _LINE.search(text)
-    text = re.sub(r"\s*\n\s*", " ", _SETTINGS.split(text)[0]).strip()
-    return ForebayError(
-        "source.unreadable", f"source `{source.name}`: {text[:600]}", where=f"{where}:{line[1]}" if line else where,
-        advice="Replace the file, or set `format`, `columns` or `options` of the source",
-    )  # fmt: skip
-
-
 def bind(
     project: Project,
     document: Document,
@@ -138,7 +56,7 @@ def bind(
     counts: Counts,
 ) -> Bound:
     """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
-    with duckdb.without_pandas(), _scratch() as connection:
+    with duckdb.without_pandas(), scratch() as connection:
         return _Binder(project, document, versions, kept, counts, connection).bound()
 
 
@@ -482,7 +400,7 @@ def _stored(columns: Mapping[str, str]) -> tuple[StoredColumn, ...] | str:
 
 
 @contextmanager
-def _scratch() -> Iterator[duckdb.Connection]:
+def scratch() -> Iterator[duckdb.Connection]:
     """A connection for looking at schemas, with a directory of its own like every other."""
     with tempfile.TemporaryDirectory(prefix="forebay-") as folder:
         connection = duckdb.connect(memory=2 << 30, temp_directory=Path(folder), temp_disk=1 << 30, threads=2)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from forebay.engines import duckdb
+from forebay.engines import duckdb, relation
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 from forebay.project.edition import Definition, File, SourceVersion, Table
 from forebay.project.identity import stat_key
 from forebay.project.project import Limits
+from forebay.project.reading import reading as source_reading
 from forebay.refresh import bind
 from forebay.refresh.pieces import relations
 from forebay.refresh.plan import Planned
@@ -124,12 +125,24 @@ def check_key(version: SourceVersion, lake: Lake, limits: Limits) -> None:
         memory=limits.refresh_memory, temp_directory=folder, temp_disk=limits.refresh_temp_disk, threads=limits.threads
     )
     try:
-        repeated = _repeated(connection, version.source.key, f"({reading(name, {name: version}, {})})")
+        if version.source.latest is not None:
+            # One row per key is what its relation makes of it; it must not be left to chance which one.
+            tied = connection.execute(relation.tied(source_reading(version))).fetchone()
+            repeated = ""
+        else:
+            tied = None
+            repeated = _repeated(connection, version.source.key, f"({reading(name, {name: version}, {})})")
     except duckdb.Error as error:
         raise bind.source_error(connection, version.source, [file.path for file in version.files], error) from None
     finally:
         connection.close()
         shutil.rmtree(folder, ignore_errors=True)
+    if tied:
+        key, latest = _key(version.source.key, tied), version.source.latest
+        raise ForebayError(
+            "source.tied", f"source `{name}` has {tied[-1]} different rows with {key} and the same latest `{latest}`", where="forebay.yaml",
+            advice="Mend the source, or let `latest` name a column that tells which row is the last",
+        )  # fmt: skip
     if repeated:
         raise ForebayError(
             "source.duplicate_key", f"source `{name}` has {repeated}", where="forebay.yaml",
@@ -177,17 +190,24 @@ def _repeated(connection: duckdb.Connection, key: tuple[str, ...], relation: str
     ).fetchone()
     if not found:
         return ""
-    values = ", ".join(f"{name} = {value}" for name, value in zip(key, found, strict=False))
-    return f"{found[-1]} rows with {values}, which is its key"
+    return f"{found[-1]} rows with {_key(key, found)}, which is its key"
+
+
+def _key(key: tuple[str, ...], row: Sequence[object]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in zip(key, row, strict=False))
 
 
 def unchanged(files: Iterable[File]) -> None:
     """Raise ForebayError if one of the source files that were read was written to meanwhile."""
     for file in files:
         # Any write counts, even one that was taken back: the engine may have read what stood there in between.
-        if stat_key(Path(file.path).stat()) != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
+        try:
+            found = stat_key(Path(file.path).stat())
+        except OSError:
+            found = None
+        if found != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
             raise ForebayError(
-                "source.changing", "the file was overwritten while it was read", where=file.path,
+                "source.changing", f"the file was {'overwritten' if found else 'removed'} while it was read", where=file.path,
                 advice="Call `forebay refresh` again when it is complete; nothing was published",
             )  # fmt: skip
 

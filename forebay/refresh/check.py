@@ -36,7 +36,7 @@ class Checked(msgspec.Struct, frozen=True):
 def check(path: Path) -> Checked:
     """Validate the project in `path`. Raises Problems naming everything that is wrong. Nothing is counted for it, so that where counts
     decide and none are known the split may be another one than a refresh makes."""
-    work, _ = _prospect(path, None)
+    work, _ = _prospect(path, None, keep=False)
     reasons = {name: compiled.reasons for name, compiled in work.bound.calculations.items()}
     return Checked(work.project, work.versions, work.plan, reasons)
 
@@ -95,9 +95,9 @@ def _differs(work: Prospect, current: Edition, compiled: Compiled, found: Explan
     return tuple(files + sources) or ("tables are to be built again",)
 
 
-def _prospect(path: Path, counting: Counting | None) -> tuple[Prospect, Edition | None]:
+def _prospect(path: Path, counting: Counting | None, *, keep: bool = True) -> tuple[Prospect, Edition | None]:
     with _looking(path) as (folder, lake, store, current):
-        return prospect(folder, lake, store, current, lambda path, size: None, Counts(lake, current, counting)), current
+        return prospect(folder, lake, store, current, lambda path, size: None, Counts(lake, current, counting), keep=keep), current
 
 
 @contextmanager

@@ -177,7 +177,9 @@ class _Work:
         check_rows(self.connection, definition, written)
         if not self.sliced.aggregates:
             check_dates(self.connection, definition, written.files)
-        unchanged(file for piece in pieces for file in piece.files)
+        # As it lay there when the refresh began to read; the plan may know an older stat of the same content.
+        now = {file.path: file for file in self.versions[self.sliced.source].files}
+        unchanged(now[file.path] for piece in pieces for file in piece.files)
         self._keep(pieces, written, definition, place, round(time.monotonic() - started, 3))
 
     def _keep(self, pieces: Sequence[Piece], written: Written, definition: Definition, place: Path, seconds: float) -> None:

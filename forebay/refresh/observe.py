@@ -28,22 +28,36 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
         target = pattern if Path(pattern).is_absolute() else glob.escape(str(folder)) + "/" + pattern
         plain = folder / pattern
         if plain.is_dir():
-            inside = plain.rglob("*")
-            matches = [
-                str(p) for p in inside if p.name.endswith(_SUFFIXES[source.format]) and not p.name.startswith((".", "_")) and p.is_file()
-            ]
+            matches = _inside(str(plain), _SUFFIXES[source.format])
         elif plain.is_file():
             matches = [str(plain)]
         else:
-            matches = [match for match in glob.glob(target, recursive=True) if Path(match).is_file()]  # noqa: PTH207  # Path.glob takes no absolute pattern
+            matches = [match for match in glob.glob(target, recursive=True) if os.path.isfile(match)]  # noqa: PTH113, PTH207  # for speed; Path.glob takes no absolute pattern
         if not matches:
             raise ForebayError(
                 "source.missing", f"source `{source.name}`: no file matches {pattern}", where=str(folder),
                 advice=f"Put the files there, or change `path` of `{source.name}` in forebay.yaml",
             )  # fmt: skip
         found.update(os.path.normpath(match) for match in matches)
-    # A file and a link to it are one.
-    return tuple(sorted({str(Path(path).resolve()): path for path in sorted(found, reverse=True)}.values()))
+    # A file and a link to it are one. Folders are resolved once each: there may be many files in one.
+    folders: dict[str, str] = {}
+    real: dict[str, str] = {}
+    for path in sorted(found, reverse=True):
+        parent, name = os.path.split(path)
+        if parent not in folders:
+            folders[parent] = os.path.realpath(parent)
+        real[os.path.realpath(path) if os.path.islink(path) else f"{folders[parent]}/{name}"] = path  # noqa: PTH114  # for speed
+    return tuple(sorted(real.values()))
+
+
+def _inside(folder: str, suffixes: tuple[str, ...]) -> list[str]:
+    """All files below a folder that have one of the endings and are not hidden. Folders that are links are not followed."""
+    found = []
+    for inside, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(suffixes) and not name.startswith((".", "_")) and os.path.isfile(f"{inside}/{name}"):  # noqa: PTH113  # for speed
+                found.append(f"{inside}/{name}")
+    return found
 
 
 def identify(
@@ -83,7 +97,7 @@ def trusted(known: KnownFile, stat: os.stat_result) -> bool:
 
 def _stat(path: str) -> os.stat_result:
     try:
-        return Path(path).stat()
+        return os.stat(path)  # noqa: PTH116  # for speed: there may be many files
     except OSError as error:
         raise ForebayError(
             "source.missing", str(error.strerror), where=path, advice="The file went away while the sources were listed"

@@ -8,6 +8,7 @@ from pathlib import PurePath
 import msgspec
 
 from forebay.project.edition import Definition, Edition, SourceVersion, Table
+from forebay.refresh.news import News
 from forebay.refresh.pieces import Piece, Sliced, pieces
 
 
@@ -22,6 +23,10 @@ class SourceChange(msgspec.Struct, frozen=True):
     replaced: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     first: bool = False
+    kept: str = ""
+    """Why it stays at its last version, if it does."""
+    left_out: tuple[str, ...] = ()
+    """In words: files that have not arrived, or that cannot be read."""
 
     @property
     def changed(self) -> bool:
@@ -36,7 +41,9 @@ class SourceChange(msgspec.Struct, frozen=True):
             if paths:
                 names = ", ".join(PurePath(path).name for path in paths[:2]) + (", …" if len(paths) > 2 else "")
                 parts.append(f"{len(paths)} {word} file{'s' if len(paths) > 1 else ''}: {names}")
-        return "; ".join(parts) or "unchanged"
+        if self.kept:
+            return f"stays at its last version: {self.kept}"
+        return "; ".join([*(parts or ["unchanged"] if not self.left_out else parts), *self.left_out])
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -132,6 +139,18 @@ def _to_read(version: SourceVersion, made: Sequence[Piece] | None) -> SourceVers
         return version
     files = tuple(file for piece in made if not piece.exists for file in piece.files)
     return msgspec.structs.replace(version, files=files, rows=sum(file.rows for file in files))
+
+
+def with_news(made: Plan, news: News) -> Plan:
+    """The plan, saying of each source what the edition will not have."""
+
+    def of(change: SourceChange) -> SourceChange:
+        kept = "; ".join(f"{told.code} ({PurePath(told.where).name})" for told in news.kept if told.source == change.source)
+        out = [told.what for told in news.waiting if told.source == change.source]
+        out += [f"left out: {told.where}" for told in news.skipped if told.source == change.source]
+        return msgspec.structs.replace(change, kept=kept, left_out=tuple(out)) if kept or out else change
+
+    return msgspec.structs.replace(made, sources=tuple(of(change) for change in made.sources))
 
 
 def _change(name: str, current: SourceVersion, previous: Edition | None) -> SourceChange:

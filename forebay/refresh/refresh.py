@@ -19,11 +19,13 @@ import msgspec
 
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
-from forebay.project.edition import Counted, Edition, File, SourceVersion, Table
+from forebay.project.edition import Counted, Edition, SourceVersion, Table
 from forebay.project.folder import Folder
 from forebay.project.project import Project
-from forebay.refresh import observe
-from forebay.refresh.plan import Plan, Planned, plan
+from forebay.refresh import gather
+from forebay.refresh.gather import Faults
+from forebay.refresh.news import News, Told
+from forebay.refresh.plan import Plan, Planned, plan, with_news
 from forebay.state.store import Store, now
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What could not be computed ahead and why, in words: it is left to the runs."""
     shared: dict[str, str] = {}
     """For each derived table that is not built because another one is equal: that one. By full names."""
+    sources: News = News()
+    """Sources that stay at their last version, files left out, and files that have not arrived."""
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -72,25 +76,23 @@ class Prospect(msgspec.Struct, frozen=True):
     versions: dict[str, SourceVersion]
     plan: Plan
     bound: Bound
+    news: News = News()
 
 
-def unchanged(folder: Folder, store: Store, current: Edition | None) -> bool:
-    """Whether nothing has changed since the current edition. Compares listings with state; no parser, engine or catalogue is loaded."""
+def unchanged(folder: Folder, store: Store, current: Edition | None, waiting: list[Told] | None = None) -> bool:
+    """Whether nothing has changed since the current edition. Compares listings with state; no parser, engine or catalogue is loaded.
+
+    `waiting` takes up what has not arrived yet.
+    """
     if current is None or current.project.files != folder.files or current.project.lake != str(folder.lake):
         return False
     known = store.known_files()
-    hashed = []
     for source in current.project.sources:
-        pinned = {file.path: file.sha256 for file in current.sources[source.name].files}
-        paths = observe.listing(source, folder.path)
-        if set(paths) != set(pinned):
+        words = gather.unchanged(source, folder.path, current.sources[source.name], store, known)
+        if words is None:
             return False
-        files, news = observe.identify(paths, known)
-        hashed += news
-        if {file.path: file.sha256 for file in files} != pinned:
-            store.remember_files(hashed)
-            return False
-    store.remember_files(hashed)
+        if waiting is not None:
+            waiting += [Told(source.name, what) for what in words]
     return all(table.intact() for table in current.tables.values())
 
 
@@ -102,18 +104,22 @@ def prospect(
     hashing: Callable[[str, int], None],
     counts: Counts,
     kept: Mapping[str, frozenset[str]] | None = None,
+    faults: Faults | None = None,
+    *,
+    keep: bool = True,
 ) -> Prospect:
     """Read the project, observe its sources, bind and plan. Changes nothing but the memory of file hashes, and `counts`.
 
-    `kept` names, for each calculation, stages that are not to be split.
+    `kept` names, for each calculation, stages that are not to be split. A source that cannot be read stays at its version of the current
+    edition if `keep`; `faults` are what building has found out.
     """
     # Only needed when something has changed, and slow to import.
     from forebay.project.load import load  # noqa: PLC0415
     from forebay.refresh import bind, slices  # noqa: PLC0415
 
     project = load(folder)
-    pinned = pin(project, folder.path, store, hashing)
-    versions = bind.resolve(project, folder.document, pinned, current)
+    gathered = gather.gather(project, folder.document, store, current, hashing, keep=keep, faults=faults or Faults())
+    versions = gathered.versions
     left = _left_on_demand(current, project, versions)
     for calculation, stages in (kept or {}).items():
         left[calculation] = left.get(calculation, frozenset()) | stages
@@ -122,7 +128,7 @@ def prospect(
         bound.definitions, versions, current, project.files, lambda t, f: slices.find(lake, t, f) is not None,
         bound.slicings, project.limits.small_file,
     )  # fmt: skip
-    return Prospect(project, versions, made, bound)
+    return Prospect(project, versions, with_news(made, gathered.news), bound, gathered.news)
 
 
 def _left_on_demand(current: Edition | None, project: Project, versions: Mapping[str, SourceVersion]) -> dict[str, frozenset[str]]:
@@ -135,28 +141,6 @@ def _left_on_demand(current: Edition | None, project: Project, versions: Mapping
         calculation.name: frozenset(reason.stage for reason in calculation.reasons if reason.code == "split.kept")
         for calculation in current.calculations.values()
     }
-
-
-def pin(project: Project, folder: Path, store: Store, hashing: Callable[[str, int], None]) -> dict[str, tuple[File, ...]]:
-    """Every source's files by content. Raises Problems naming each source that is missing."""
-    known = store.known_files()
-    pinned, problems = {}, []
-    for source in project.sources:
-        try:
-            paths = observe.listing(source, folder)
-            ours = next((path for path in paths if Path(path).is_relative_to(project.lake)), None)
-            if ours is not None:
-                raise ForebayError(
-                    "source.in_lake", f"`path` of source `{source.name}` matches files of the lake, which Forebay writes", where=ours,
-                    advice="Narrow the path, or set `lake:` to a folder elsewhere",
-                )  # fmt: skip
-            pinned[source.name], hashed = observe.identify(paths, known, hashing)
-            store.remember_files(hashed)
-        except ForebayError as error:
-            problems.append(error)
-    if problems:
-        raise Problems(problems)
-    return pinned
 
 
 def current_edition(store: Store) -> tuple[Edition | None, bool]:
@@ -189,33 +173,38 @@ def refresh(
         if current is not None and not shown and all(table.intact() for table in current.tables.values()):
             _stage(current, lake)
             _show(current, lake, store)
-        if current is not None and unchanged(folder, store, current):
-            return Outcome(current.number, False, 0, time.monotonic() - started)
+        waiting: list[Told] = []
+        if current is not None and unchanged(folder, store, current, waiting):
+            news = News(skipped=gather.skipped(current.sources), waiting=tuple(waiting))
+            return Outcome(current.number, False, 0, time.monotonic() - started, sources=news)
         from forebay.refresh.count import Counts  # noqa: PLC0415
 
         lake.sweep()
         counts = Counts(lake, current, counting)
         kept: dict[str, frozenset[str]] = {}
         told: list[str] = []
+        faults = Faults()
         while True:
             counts.used.clear()
-            work = prospect(folder, lake, store, current, hashing, counts, kept)
+            work = prospect(folder, lake, store, current, hashing, counts, kept, faults)
             with watching(work.plan) as listener:
                 tables, failures = _build(work, current, lake, listener)
             if not failures:
                 break
-            told += _leave_on_demand(failures, kept)
+            if not faults.learn([error for _, error in failures], work.versions, current):
+                told += _leave_on_demand(failures, kept)
         if current is not None and not work.plan.publishes and tables == current.tables:
             # Files were touched, but hold what they held; or slices that were lost have been built again, the same.
             if not shown:
                 _stage(current, lake)
                 _show(current, lake, store)
-            return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told))
+            return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told), sources=work.news)
         edition = _edition(work, tables, _next_number(lake, current), counts.used)
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode())
         _show(edition, lake, store)
-        return Outcome(edition.number, True, len(work.plan.to_build), time.monotonic() - started, tuple(told), work.bound.shared)
+        seconds = time.monotonic() - started
+        return Outcome(edition.number, True, len(work.plan.to_build), seconds, tuple(told), work.bound.shared, work.news)
 
 
 def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -> list[str]:
@@ -266,10 +255,11 @@ def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listen
                 broken.add(name)
                 continue
             try:
+                versions = _readable(planned, work.versions)
                 listener.building(planned, 0.0)
                 before = current.tables.get(name) if current else None
                 hint = tuple(column.stored for column in before.columns) if before else ()
-                given = planned, work.versions, tables, lake, limits, partial(listener.building, planned), hint
+                given = planned, versions, tables, lake, limits, partial(listener.building, planned), hint
                 built = combine(*given) or build.build(*given)
             except ForebayError as error:
                 listener.failed(planned, error)
@@ -280,6 +270,15 @@ def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listen
             found = lake.slice(name, planned.fingerprint), built
         tables[name] = slices.as_table(planned.definition, planned.fingerprint, *found)
     return tables, failures
+
+
+def _readable(planned: Planned, versions: dict[str, SourceVersion]) -> dict[str, SourceVersion]:
+    """The versions to build a table from. Raises ForebayError if files of a source that is kept at its last version are gone."""
+    kept = {name for name in planned.definition.reads if name in versions and versions[name].kept}
+    if planned.sliced and not planned.new_pieces:
+        kept -= {planned.sliced.source}  # nothing of it is read
+    read = {name: versions[name] for name in kept}
+    return {**versions, **{name: gather.still(version) for name, version in read.items()}}
 
 
 def _to_check(version: SourceVersion, current: Edition | None) -> bool:

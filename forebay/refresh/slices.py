@@ -8,9 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from forebay.engines import duckdb
+from forebay.engines import duckdb, relation
 from forebay.lake.root import Lake
 from forebay.project.edition import Definition, File, SourceVersion, StoredColumn, Table
+from forebay.project.reading import reading as source_reading
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -62,11 +63,13 @@ def as_table(definition: Definition, fingerprint: str, folder: Path, built: Slic
 
 
 def reading(name: str, versions: Mapping[str, SourceVersion], tables: Mapping[str, Table], only: Sequence[File] | None = None) -> str:
-    """A SELECT over what `name` (a source, or a Tier-2 table's full name) stands for in this edition, `only` some of its files."""
+    """A SELECT over what `name` (a source, or a Tier-2 table's full name) stands for in this edition.
+
+    `only`: over these of the source's files. The columns, their order and types are the same whatever files are read. Not for a source
+    with `latest`, whose rows depend on all its files (`Source.by_row`): ValueError.
+    """
     if name in versions:
-        version = versions[name]
-        listed = version.files if only is None else only
-        return duckdb.files([file.path for file in listed], version.source.format, version.source.options, version.source.columns)
+        return relation.select(source_reading(versions[name], only))
     table = tables[name]
     return over(table.columns, table.files, table.options)
 

@@ -43,7 +43,10 @@ def slicings(connection: duckdb.Connection, definitions: Sequence[Definition], v
 
 
 def _has_many_files(source: Source) -> bool:
-    return len(source.path) > 1 or any(re.search(r"[*?\[]", path) or not re.search(r"\.\w+$", path) for path in source.path)
+    """Whether a file may come to the source, and its rows are those of its files one by one."""
+    return source.by_row and (
+        len(source.path) > 1 or any(re.search(r"[*?\[]", path) or not re.search(r"\.\w+$", path) for path in source.path)
+    )
 
 
 def _bound(

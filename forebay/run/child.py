@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from forebay.engines import duckdb
+from forebay.engines import relation as relation_of
 from forebay.errors import ForebayError, Problems
 from forebay.project.project import Column
 from forebay.run import protocol
@@ -141,9 +142,11 @@ class _Attempt:
 
     def _relations(self) -> None:
         for relation in self.spec.relations:
-            files = duckdb.files(relation.files, relation.format, relation.options, relation.read_as)
-            columns = [(column.name, column.type, column.stored) for column in relation.columns]
-            select = duckdb.logical(columns, f"({files})") if columns else files
+            if relation.source is not None:
+                select = relation_of.select(relation.source)
+            else:
+                columns = [(column.name, column.type, column.stored) for column in relation.columns]
+                select = duckdb.logical(columns, f"({duckdb.files(relation.files, 'parquet', relation.options, {})})")
             self.connection.execute(f"CREATE VIEW {duckdb.quoted(relation.name)} AS {select}")
 
     def _lock_down(self) -> None:

@@ -18,20 +18,21 @@ import msgspec
 from forebay.errors import ForebayError
 from forebay.project.edition import StoredColumn
 from forebay.project.project import Column, Input, Limits, Scalar
+from forebay.project.reading import Reading
 from forebay.split.stage import Stage
 
 T = TypeVar("T")
 
 
 class Relation(msgspec.Struct, frozen=True):
-    """A name the stages read, and the files behind it."""
+    """A name the stages read, and the files behind it: a Tier-2 table's, or those of an immutable source, read as `source` says."""
 
     name: str
     files: tuple[str, ...]
     columns: tuple[StoredColumn, ...]
-    format: str = "parquet"
+    source: Reading | None = None
     options: dict[str, bool | int | str | list[str]] = {}
-    read_as: dict[str, str] = {}
+    """How the reader must be set for a Tier-2 table's files."""
 
 
 class Upload(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from forebay.lake.root import Lake
 from forebay.project.edition import Compiled, Edition
 from forebay.project.identity import same
 from forebay.project.project import Calculation, Input, Scalar
+from forebay.project.reading import reading
 from forebay.project.values import check_parameters
 from forebay.run.protocol import Relation, RunSpec, Upload
 
@@ -149,5 +150,4 @@ def _relation(edition: Edition, name: str, full: str) -> Relation:
             "source.gone", f"source `{version.source.name}` is declared immutable, but this file is not what edition {edition.number} read",
             where=gone, advice="Put the file back as it was; `forebay refresh` publishes an edition of the files as they are",
         )  # fmt: skip
-    source = version.source
-    return Relation(name, tuple(file.path for file in version.files), (), source.format, source.options, source.columns)
+    return Relation(name, tuple(file.path for file in version.files), (), reading(version))

@@ -15,11 +15,12 @@ from typing import Any
 
 import msgspec
 
-from forebay.engines import duckdb
+from forebay.engines import duckdb, relation
 from forebay.errors import ForebayError
 from forebay.project.edition import Edition
 from forebay.project.identity import same
 from forebay.project.project import Hierarchy, Input
+from forebay.project.reading import reading
 from forebay.run.compare import Difference, difference
 from forebay.run.protocol import Outcome, RunSpec
 from forebay.split.stage import NOW, Stage
@@ -95,9 +96,7 @@ def _all_there(edition: Edition) -> None:
 
 def _sources(connection: duckdb.Connection, edition: Edition) -> None:
     for name, version in edition.sources.items():
-        source = version.source
-        files = duckdb.files([file.path for file in version.files], source.format, source.options, source.columns)
-        connection.execute(f"CREATE VIEW {duckdb.quoted(name)} AS {files}")
+        connection.execute(f"CREATE VIEW {duckdb.quoted(name)} AS {relation.select(reading(version))}")
 
 
 def _tables_of_inputs(edition: Edition, spec: RunSpec) -> set[str]:

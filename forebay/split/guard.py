@@ -62,6 +62,18 @@ def check(stage: Stage, file: str, tables: Collection[str], parameters: Collecti
         raise problems[0] if len(problems) == 1 else Problems(problems)
 
 
+def check_condition(condition: str, file: str, table: str) -> None:
+    """Raise what is wrong with a condition on the rows of `table`: it must be one, over that row alone."""
+    stage = Stage("condition", f"SELECT * FROM {table} WHERE (\n{condition}\n)", 1)
+    check(stage, file, (table,), (), frozen_time=False)
+    place = Place(file, stage.line, stage.column)
+    tree = parse_tokens(tokenize(stage.sql, place), stage.sql, place)
+    where = tree.args.get("where")
+    others = {key for key, value in tree.args.items() if value} - {"expressions", "from", "from_", "where"}
+    if not isinstance(tree, exp.Select) or others or where is None or not isinstance(where.this, exp.Paren) or where.find(exp.Query):
+        raise ForebayError("sql.forbidden", "it is no condition on the columns of one row", where=file, advice="e.g. op = 'D'")
+
+
 _Found = tuple[int, str, str, str]
 
 

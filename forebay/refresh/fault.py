@@ -1,0 +1,66 @@
+"""What is wrong with a source's files, in words that name the file, the line and the column where that is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from forebay.engines import duckdb
+from forebay.errors import ForebayError
+from forebay.project.project import Source
+
+_SETTINGS = re.compile(r"\n\s*(?:Column \S+ is being|This type was|Possible |\* |file = )")
+"""Where the reader's message goes on to how it was set up."""
+_LINE = re.compile(r"CSV Error on Line: (\d+)")
+_COLUMN = re.compile(r'Error when converting column "(.*)"\. Could not convert string "(.*)" to', re.DOTALL)
+
+
+class BadFiles(Exception):  # never seen by a user
+    """Files that cannot be read, each with what is wrong."""
+
+    def __init__(self, errors: dict[str, ForebayError]) -> None:
+        self.errors = errors
+        super().__init__(*errors)
+
+
+def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[str], error: duckdb.Error) -> ForebayError:
+    """What is wrong with a source's files. `where` is the file (and line, of CSV) at fault; empty if each can be read to its end."""
+    text, _ = duckdb.message(error)
+    where = next((path for path in paths if path in text), "")
+    if not where or _LINE.search(text) is None:
+        # The engine names a file only if its head is wrong, and a line only if it is sure of the dialect.
+        for path in paths:
+            fault = duckdb.fault(connection, path, source.format, source.options, source.columns)
+            if fault is not None:
+                where, text = path, fault
+                break
+    line = _LINE.search(text)
+    text = re.sub(r"\s*\n\s*", " ", _SETTINGS.split(text)[0]).strip()
+    return ForebayError(
+        "source.unreadable", f"source `{source.name}`: {text[:600]}", where=f"{where}:{line[1]}" if line else where,
+        advice="Replace the file, or set `format`, `columns` or `options` of the source",
+    )  # fmt: skip
+
+
+def conversion(error: duckdb.Error) -> tuple[str, str, int] | None:
+    """The column, the text and the line of CSV text that is of another type; None for any other error."""
+    text, _ = duckdb.message(error)
+    column, line = _COLUMN.search(text), _LINE.search(text)
+    return (column[1], column[2], int(line[1])) if column and line else None
+
+
+def retyped(source: Source, column: str, was: str, found: str, where: str) -> ForebayError:
+    """New content that is not of its column's type. `found` says what it is, in words."""
+    return ForebayError(
+        "source.retyped", f"source `{source.name}`: column `{column}` is {was}, and here is {found}", where=where,
+        advice=f"Mend the file, declare the type under `sources.{source.name}.columns`, or accept what is there with `drift: accept`",
+    )  # fmt: skip
+
+
+def lost(source: Source, column: str, where: str, *, declared: bool) -> ForebayError:
+    """A new or replaced file without a column that the source has, or that the author gives a type."""
+    why = f"is declared under `sources.{source.name}.columns`" if declared else "the current edition has"
+    return ForebayError(
+        "source.column_lost", f"source `{source.name}`: this file has no column `{column}`, which {why}", where=where,
+        advice=f"Mend the file, or take NULL there with `drift: accept` under `sources.{source.name}`",
+    )  # fmt: skip

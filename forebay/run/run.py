@@ -33,8 +33,9 @@ def open_edition(folder: Folder, store: Store, number: int | None = None) -> Edi
     """The edition to run on: the one asked for, or the current one if it is of the project as it lies in the folder."""
     found = store.edition(number)
     if found is None:
-        what = "nothing has been published yet" if number is None else f"there is no edition {number}"
-        raise ForebayError("edition.none", what, advice="`forebay refresh` publishes one")
+        if number is not None:
+            raise store.absent(number)
+        raise ForebayError("edition.none", "nothing has been published yet", advice="`forebay refresh` publishes one")
     edition = msgspec.json.decode(found[2], type=Edition)
     if number is None and edition.project.files != folder.files:
         changed = sorted(path for path in edition.project.files | folder.files if edition.project.files.get(path) != folder.files.get(path))
@@ -72,6 +73,10 @@ def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, watching:
             store.finish_run(spec.id, "cancelled", code="run.cancelled", error="cancelled by the user")
             raise ForebayError("run.cancelled", f"run {spec.id} was cancelled", advice="Nothing is left running") from None
         except BaseException as error:
+            if isinstance(error, ForebayError) and error.code.startswith("edition."):
+                # It never began: the edition was retired since it was opened.
+                shutil.rmtree(run, ignore_errors=True)
+                raise
             if process is not None:
                 process.kill()
             _clear(attempt)

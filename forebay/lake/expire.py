@@ -57,7 +57,9 @@ class Expiry:
         if not lake.catalog.exists():
             raise _unreadable(lake, "there is no such file")
         try:
-            self._catalog = SqlCatalog("forebay", uri=f"sqlite:///{lake.catalog}", warehouse=f"file://{lake.iceberg}", init_catalog_tables="false")
+            # A file that was emptied is no catalogue without tables.
+            as_it_is = {"init_catalog_tables": "false"}
+            self._catalog = SqlCatalog("forebay", uri=f"sqlite:///{lake.catalog}", warehouse=f"file://{lake.iceberg}", **as_it_is)
             names = [".".join(name) for space in self._catalog.list_namespaces() for name in self._catalog.list_tables(space)]
             tables = {name: self._catalog.load_table(name) for name in names}
             self.fates = [_fate(name, table, retired, kept, before) for name, table in tables.items()]

@@ -1,6 +1,6 @@
 """What is remembered of an edition when its document has gone: what changed, what was built, and how much. Pure.
 
-It is derived from the document and that of the edition before, so that any edition that is kept can still be summed up, whoever published it.
+It is derived from the document and that of the edition before, so that whatever edition is kept can be summed up, whoever published it.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def runs(ended: Iterable[Ended], retention: Retention, now: float) -> list[str]:
     `ended` is in the order in which they began, which decides between those that ended at one moment.
     """
     gone, total = [], 0
-    for run in reversed(sorted(ended, key=lambda run: run.at)):
+    for run in sorted(ended, key=lambda run: run.at)[::-1]:
         total += run.bytes
         beyond = now - run.at > retention.runs_days * DAY or total > retention.runs_size
         if beyond and now - run.at >= retention.grace_hours * HOUR:
@@ -57,5 +57,5 @@ def inputs(kept: Mapping[str, float], read: Collection[str], retention: Retentio
 
 
 def text(at: float) -> str:
-    """Seconds as an ISO 8601 time in UTC."""
-    return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat()
+    """Seconds as an ISO 8601 time in UTC, to the second before."""
+    return datetime.datetime.fromtimestamp(int(at), datetime.UTC).isoformat()

@@ -83,8 +83,8 @@ def tidy(lake: Lake, store: Store, retention: Retention) -> tuple[Collected | No
 
 
 def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = False, now: float | None = None) -> Collected:
-    """Delete it all, or say what would be deleted. The caller holds the refresh lock. Raises ForebayError, having deleted nothing, if state,
-    catalogue or slices cannot be read."""
+    """Delete it all, or say what would be deleted. The caller holds the refresh lock. Raises ForebayError, having deleted nothing, if
+    state, catalogue or slices cannot be read."""
     from forebay.lake.expire import Expiry  # noqa: PLC0415  # slow to import
 
     started = time.monotonic()
@@ -180,9 +180,7 @@ def _slices(
 def _runs(lake: Lake, store: Store, retention: Retention, now: float, dry_run: bool) -> tuple[tuple[str, ...], int]:
     """Remove runs that are beyond their time, and their folders. Their names, and the bytes freed."""
     sizes = {folder.name: _size(folder) for folder in _inside(lake.runs)}
-    ended = [
-        decide.Ended(run.id, decide.instant(run.finished_at or run.created_at), sizes.get(run.id, 0)) for run in store.ended_runs()
-    ]
+    ended = [decide.Ended(run.id, decide.instant(run.finished_at or run.created_at), sizes.get(run.id, 0)) for run in store.ended_runs()]
     # Folders that state has lost are old when nothing in them has been touched for that long.
     known = store.run_ids() | store.removed_runs()
     ended += [decide.Ended(folder.name, _touched(folder), sizes[folder.name]) for folder in _inside(lake.runs) if folder.name not in known]

@@ -343,8 +343,9 @@ class Store:
         with self._engine.connect() as connection:
             query = select(_run).order_by(_run.c.seq.desc())
             rows = connection.execute(query.limit(1) if text == "last" else query).all()
-            found = [_as_run(row) for row in rows if text in ("last", row.id) or row.id.startswith(text) or row.id.endswith(text)]
-            gone = [] if found else [row for row in connection.execute(select(_removed)) if row.id.startswith(text) or row.id.endswith(text)]
+            found = [_as_run(row) for row in rows if text == "last" or row.id.startswith(text) or row.id.endswith(text)]
+            removed = [] if found else connection.execute(select(_removed)).all()
+        gone = [row for row in removed if row.id.startswith(text) or row.id.endswith(text)]
         if len(found) == 1:
             return found[0]
         if gone:

@@ -163,7 +163,11 @@ def test_a_run_of_a_retired_edition_cannot_begin_and_says_why(lived: Small) -> N
 
 
 def test_tables_put_away_go_with_the_last_edition_that_has_them(lived: Small) -> None:
-    lived.declare(sources={"sales": SALES}, tier2={"by_k": {"sql": "SELECT k, sum(v) AS v, count(*) AS n FROM sales GROUP BY k", "key": ["k"]}}, calculations=PLAN)
+    lived.declare(
+        sources={"sales": SALES},
+        tier2={"by_k": {"sql": "SELECT k, sum(v) AS v, count(*) AS n FROM sales GROUP BY k", "key": ["k"]}},
+        calculations=PLAN,
+    )
     lived.refresh()
     assert gc(lived, Retention(editions=2, edition_days=0, grace_hours=0)).iceberg_tables == ()
     assert set(gc(lived).iceberg_tables) == {"tier2.by_k__until_edition_4", "tier2.n__until_edition_4"}
@@ -306,7 +310,9 @@ def _manifest(small: Small) -> None:
 
 def _newer_edition(small: Small) -> None:
     with sqlite3.connect(small.lake.state) as connection:
-        connection.execute("""UPDATE edition SET document = replace(document, '"number":1,', '"number":1,"of_the_future":true,') WHERE number = 1""")
+        connection.execute(
+            """UPDATE edition SET document = replace(document, '"number":1,', '"number":1,"of_the_future":true,') WHERE number = 1"""
+        )
 
 
 def _slice(small: Small) -> None:
@@ -344,9 +350,7 @@ def test_if_anything_cannot_be_read_nothing_is_deleted(lived: Small, damage: Cal
 
 
 def test_a_refresh_that_published_collects_what_is_due_and_says_so(lived: Small) -> None:
-    lived.declare(
-        sources={"sales": SALES}, tier2=TIER2, calculations=PLAN, retention={"editions": 2, "edition_days": 0, "grace_hours": 0}
-    )
+    lived.declare(sources={"sales": SALES}, tier2=TIER2, calculations=PLAN, retention={"editions": 2, "edition_days": 0, "grace_hours": 0})
     outcome = lived.refresh()
     assert outcome.number == 4
     assert outcome.collected is not None
@@ -357,9 +361,7 @@ def test_a_refresh_that_published_collects_what_is_due_and_says_so(lived: Small)
 
 def test_a_refresh_does_not_fail_because_nothing_could_be_deleted(lived: Small) -> None:
     _newer_edition(lived)
-    lived.declare(
-        sources={"sales": SALES}, tier2=TIER2, calculations=PLAN, retention={"editions": 1, "edition_days": 0, "grace_hours": 0}
-    )
+    lived.declare(sources={"sales": SALES}, tier2=TIER2, calculations=PLAN, retention={"editions": 1, "edition_days": 0, "grace_hours": 0})
     outcome = lived.refresh()
     assert (outcome.number, outcome.published, outcome.collected) == (4, True, None)
     assert outcome.not_collected.startswith("edition.unreadable: 1: the document of edition 1 cannot be read")

@@ -185,6 +185,9 @@ def refreshed(outcome: Any, *, as_json: bool) -> None:
         err.print(f"[yellow]{escape(words)}[/]")
     if outcome.published:
         out.print(f"edition {outcome.number} published in {seconds(outcome.seconds)}, {count(outcome.built, 'table')} built")
+        from forebay.cli import history  # noqa: PLC0415  # it builds on this module
+
+        history.tidied(outcome)
     else:
         out.print(f"nothing changed: edition {outcome.number} is current ({seconds(outcome.seconds)})")
 

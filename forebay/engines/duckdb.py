@@ -151,6 +151,19 @@ def parquet_rows(connection: Connection, paths: Sequence[str]) -> int:
     return int(found[0]) if found else 0
 
 
+def rows_by_file(
+    connection: Connection, paths: Sequence[str], form: str, options: Mapping[str, object], read_as: Mapping[str, str]
+) -> dict[str, int]:
+    """Rows of each file. Parquet's footers say it; other files are read. Raises duckdb.Error if one cannot be read."""
+    if form == "parquet":
+        query = f"SELECT file_name, sum(num_rows) FROM parquet_file_metadata({_listed(paths)}) GROUP BY 1"
+    else:
+        name = "forebay file"
+        query = f"SELECT {quoted(name)}, count(*) FROM ({files(paths, form, {**options, 'filename': name}, read_as)}) GROUP BY 1"
+    # A file without rows does not occur.
+    return dict.fromkeys(paths, 0) | {str(path): int(rows) for path, rows in connection.execute(query).fetchall()}
+
+
 def plain(path: str) -> str:
     """A path as readers take it: characters that mean something in a glob stand for themselves."""
     return re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", path)

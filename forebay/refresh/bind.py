@@ -56,7 +56,9 @@ def resolve(
             files = pinned[source.name]
             before = previous.sources.get(source.name) if previous else None
             if before and _same_reading(before, source, files):
-                versions[source.name] = msgspec.structs.replace(before, source=source, files=files)
+                rows = {file.path: file.rows for file in before.files}
+                counted = tuple(msgspec.structs.replace(file, rows=rows[file.path]) for file in files)
+                versions[source.name] = msgspec.structs.replace(before, source=source, files=counted)
                 continue
             try:
                 versions[source.name] = _resolve(connection, document, source, files)
@@ -97,14 +99,12 @@ def _resolve(connection: duckdb.Connection, document: Document, source: Source, 
                 ("sources", source.name, "key", source.key.index(missing[0])), f"source `{source.name}` has no column `{missing[0]}`",
                 nearest(missing[0], columns), "project.unknown_column",
             )  # fmt: skip
-        if source.format == "parquet":
-            # The footers say it; reading the list also finds every file that is not Parquet.
-            rows = duckdb.parquet_rows(connection, paths)
-        else:
-            rows = connection.execute(f"SELECT count(*) FROM ({select})").fetchall()[0][0]
+        # This also finds every file that cannot be read.
+        rows = duckdb.rows_by_file(connection, paths, source.format, source.options, source.columns)
     except duckdb.Error as error:
         raise source_error(connection, source, paths, error) from None
-    return SourceVersion(source, files, tuple(Column(name, type_) for name, type_ in columns.items()), rows)
+    counted = tuple(msgspec.structs.replace(file, rows=rows[file.path]) for file in files)
+    return SourceVersion(source, counted, tuple(Column(name, type_) for name, type_ in columns.items()), sum(rows.values()))
 
 
 def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[str], error: duckdb.Error) -> ForebayError:

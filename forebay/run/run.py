@@ -85,6 +85,26 @@ def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, watching:
         return _finish(spec, outcome, attempt, store)
 
 
+def carry_out(
+    folder: Folder, lake: Lake, store: Store, number: int | None, request: Callable[[Edition], RunSpec], watching: Watching
+) -> tuple[Edition, RunSpec, Outcome]:
+    """Run what `request` makes of the edition that was asked for, or of the current one, and should that be retired before the run has
+    pinned it, of the one that is current then."""
+    for again in (True, True, False):
+        edition = open_edition(folder, store, number)
+        try:
+            spec = request(edition)
+            return edition, spec, execute(edition, spec, lake, store, watching)
+        except ForebayError as error:
+            gone = store.edition(edition.number) is None
+            # Its tables may be gone as well by then, which is no damage.
+            if not gone or error.code not in ("edition.retired", "edition.damaged"):
+                raise
+            if number is not None or not again:
+                raise store.absent(edition.number) from None
+    raise AssertionError("unreachable")
+
+
 def _watch(process: LocalProcess, attempt: Path, spec: RunSpec, progress: Callable[[Progress], None]) -> Outcome:
     """Until the child has ended: its progress; then its outcome, or what its silence means."""
     last_call = time.monotonic() + spec.limits.deadline + GRACE

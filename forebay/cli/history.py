@@ -41,11 +41,12 @@ def status(found: Any, *, as_json: bool) -> None:
                 size(one.bytes),
                 newest,
                 _ago(_since(one.last_change)),
+                one.declared or "",
                 _often(one),
                 what,
             ]
         )
-    headers = ["Sources", "rows", "files", "size", "newest file", "last change seen", "changes", f"since edition {found.edition}"]
+    headers = ["Sources", "rows", "files", "size", "newest file", "last change", "declared", "measured", f"since edition {found.edition}"]
     out.print(grid(rows, headers, right=(1, 2, 3), wrap=True))
     out.print()
     tables: list[list[str | Text]] = []
@@ -66,13 +67,13 @@ def status(found: Any, *, as_json: bool) -> None:
 
 
 def _often(one: Any) -> str:
-    """Measured, and declared where that is all there is."""
+    """How often and how much it changes, as measured."""
     measured = one.measured
     if measured is None or not measured.changes:
-        return f"declared {one.declared}" if one.declared else ""
+        return ""
     share = "" if measured.bytes_per_day is None or measured.days < 1 else f", {_percent(measured.bytes_per_day)} a day"
     if measured.interval is None:
-        return f"once in {span(measured.days * 86_400)}{share}"
+        return f"once{share}"
     return f"every {span(measured.interval)}{share}"
 
 
@@ -151,7 +152,7 @@ def _tables(found: Any) -> None:
     for one in found.tables:
         read = "" if one.rows_read is None else f"{one.rows_read:,}"
         took = "" if one.seconds is None else seconds(one.seconds)
-        rows.append([f"  {one.table}", _from_to(one.rows_before, one.rows), read, took, one.why])
+        rows.append([f"  {one.table.removeprefix('tier2.')}", _from_to(one.rows_before, one.rows), read, took, one.why])
     out.print(grid(rows, ["Tier 2", "rows", "rows read", "time", "why"], right=(1, 2, 3), wrap=True))
     if found.tables_unchanged:
         out.print(f"  [dim]{count(found.tables_unchanged, 'other table')} unchanged[/]")

@@ -72,8 +72,8 @@ def _often(one: Any) -> str:
     if measured is None or not measured.changes:
         return ""
     share = "" if measured.bytes_per_day is None or measured.days < 1 else f", {_percent(measured.bytes_per_day)} a day"
-    if measured.interval is None:
-        return f"once{share}"
+    if measured.interval is None or measured.changes < 3:
+        return ("once" if measured.changes == 1 else "twice") + share
     return f"every {span(measured.interval)}{share}"
 
 
@@ -177,10 +177,10 @@ def collected(found: Any, *, as_json: bool) -> None:
     if not what:
         out.print("nothing to delete")
     elif found.dry_run:
-        out.print(f"would delete {what}: {size(found.bytes)}")
+        out.print(f"would delete {what}{_freed(found)}")
         out.print("Nothing was deleted; [bold]forebay gc[/] does it.")
     else:
-        out.print(f"deleted {what}: {size(found.bytes)} in {seconds(found.seconds)}")
+        out.print(f"deleted {what}{_freed(found)} in {seconds(found.seconds)}")
     if found.waiting:
         out.print(
             f"[dim]{count(found.waiting, 'slice')} that nothing refers to any more will go after the grace, `retention.grace_hours`[/]"
@@ -192,14 +192,18 @@ def tidied(outcome: Any) -> None:
     if outcome.not_collected:
         err.print(f"[yellow]nothing was cleaned up[/]  {escape(outcome.not_collected)}")
     if outcome.collected is not None and _what(outcome.collected):
-        err.print(f"[dim]beyond their time, deleted: {_what(outcome.collected)}, {size(outcome.collected.bytes)}[/]")
+        err.print(f"[dim]beyond their time, deleted: {_what(outcome.collected)}{_freed(outcome.collected)}[/]")
+
+
+def _freed(found: Any) -> str:
+    return f", {size(found.bytes)}" if found.bytes else ""
 
 
 def _what(found: Any) -> str:
     parts = []
     if found.editions:
         some = ", ".join(map(str, found.editions[:_MOST])) + (", …" if len(found.editions) > _MOST else "")
-        parts.append(f"{count(len(found.editions), 'edition')} ({some})")
+        parts.append(f"edition{'' if len(found.editions) == 1 else 's'} {some}")
     for number, noun in (
         (len(found.slices), "slice"),
         (len(found.iceberg_tables), "table put away"),

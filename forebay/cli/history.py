@@ -53,7 +53,7 @@ def status(found: Any, *, as_json: bool) -> None:
     for one in found.tables:
         state = Text("" if one.intact else "damaged", style="red")
         tables.append([f"  {one.table}", f"{one.rows:,}", size(one.bytes), f"edition {one.since}", f"{_at(one.since_at)} UTC", state])
-    out.print(grid(tables, ["Tier 2", "rows", "size", "as since", "published", ""], right=(1, 2)))
+    out.print(grid(tables, ["Tier 2", "rows", "size", "unchanged since", "published", ""], right=(1, 2)))
     out.print()
     for one in found.sources:
         if one.mismatch:

@@ -105,6 +105,8 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
         held = {content.partition(".")[0] for content in expiry.contents}
         return expiry, folders(lake) - reachable(tables, held, lake)
 
+    # Marks of slices that were needed until now are from before that, and say nothing of how long nobody has needed them.
+    needed = reachable([table for edition in editions.values() for table in edition.tables.values()], (), lake)
     going = [number for number in beyond if number not in pinned]
     expiry, orphans = survey(going)
     if not dry_run:
@@ -115,7 +117,7 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
             expiry, orphans = survey(done)
             pinned, going = pinned.union(going) - set(done), done
     expired = expiry.expected() if dry_run else expiry.carry_out()
-    slices, waiting, freed = _slices(lake, store, orphans, retention, at, dry_run)
+    slices, waiting, freed = _slices(lake, store, orphans, needed, retention, at, dry_run)
     runs, run_bytes = _runs(lake, store, retention, at, dry_run)
     inputs, input_bytes, told = _inputs(lake, set(runs), retention, at, dry_run)
     if not dry_run:
@@ -160,12 +162,14 @@ def _remember(store: Store, editions: Mapping[int, Edition]) -> None:
 
 
 def _slices(
-    lake: Lake, store: Store, orphans: Collection[Path], retention: Retention, now: float, dry_run: bool
+    lake: Lake, store: Store, orphans: Collection[Path], needed: Collection[Path], retention: Retention, now: float, dry_run: bool
 ) -> tuple[tuple[str, ...], int, int]:
-    """Mark orphans, and delete those that have been orphans for the grace. Their names, how many wait, and the bytes freed."""
+    """Mark orphans, and delete those that have been orphans for the grace; the grace of those that were `needed` until now begins now.
+    Their names, how many wait, and the bytes freed."""
     names = {str(path.relative_to(lake.slices)): path for path in sorted(orphans)}
     marked = store.orphans()
-    since = {name: marked.get(name) or decide.text(now) for name in names}
+    fresh = decide.text(now)
+    since = {name: fresh if path in needed else marked.get(name, fresh) for name, path in names.items()}
     over = [name for name, at in since.items() if now - decide.instant(at) >= retention.grace_hours * decide.HOUR]
     freed = sum(_size(names[name]) for name in over)
     if not dry_run:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from small import SALES, Small, in_order, sales
+from small import SALES, Small, cli, in_order, sales
 
 from forebay.errors import ForebayError
 from forebay.project.folder import Folder
@@ -136,6 +136,21 @@ def test_an_orphan_that_is_wanted_again_meanwhile_is_no_orphan(lived: Small) -> 
     (lived.folder / "data/sales/2.csv").unlink()
     assert lived.refresh().built == 2
     works(lived)
+
+
+def test_the_grace_of_an_orphan_that_was_wanted_again_begins_anew(lived: Small) -> None:
+    patient = msgspec.structs.replace(HASTY, grace_hours=24)
+    now = time.time()
+    assert gc(lived, patient, now=now).waiting == 4
+    (lived.folder / "data/sales/3.csv").unlink()
+    assert lived.refresh().built == 0
+    again = {table.fingerprint for table in lived.edition().tables.values()}
+    lived.write("data/sales/3.csv", sales((99, "z", "9.00")))
+    lived.refresh()
+    went = gc(lived, patient, now=now + 2 * DAY)
+    assert went.editions == (3, 4)
+    assert (len(went.slices), went.waiting) == (2, 4)
+    assert not again & {name.partition("/")[2] for name in went.slices}
 
 
 def test_an_edition_that_a_run_reads_is_spared_and_goes_when_the_run_has_ended(lived: Small) -> None:
@@ -344,6 +359,21 @@ def test_if_anything_cannot_be_read_nothing_is_deleted(lived: Small, damage: Cal
     assert everything(lived.lake.root) == before
     if code not in ("state.unreadable", "edition.none"):
         assert kept(lived) == [1, 2, 3]
+
+
+def test_another_projects_lake_is_refused(lived: Small, tmp_path: Path) -> None:
+    other = Small(tmp_path / "other")
+    other.declare(project="other", lake=str(lived.lake.root), sources={"sales": SALES}, retention={"editions": 1, "edition_days": 0})
+    before = everything(lived.lake.root)
+    done = cli(other.folder, "gc")
+    assert (done.returncode, done.stderr[:12]) == (3, "lake.foreign")
+    assert everything(lived.lake.root) == before
+
+
+def test_while_a_refresh_works_nothing_is_collected(lived: Small) -> None:
+    with lived.lake.refresh_lock():
+        assert cli(lived.folder, "gc").stderr.startswith("refresh.busy")
+    assert kept(lived) == [1, 2, 3]
 
 
 # As a refresh does it

@@ -89,6 +89,7 @@ DECLARED = [
     ("## calculations", project.Calculation, {"name", "file", "stages", "inputs"}, {"sql"}),
     ("## calculations", project.Parameter, {"name"}, set()),
     ("## limits", project.Limits, set(), set()),
+    ("## retention", project.Retention, set(), set()),
 ]
 
 

@@ -27,6 +27,8 @@ _STOPPED = ForebayError("run.cancelled", "stopped", advice="Nothing was publishe
 
 runs_app = App(name="runs", help="List runs, or show one.")
 app.command(runs_app)
+editions_app = App(name="editions", help="List editions, or show how two differ.")
+app.command(editions_app)
 
 Folder_ = Annotated[Path, Parameter(name=["--project", "-C"], help="The project folder.")]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to stdout instead of text.")]
@@ -164,6 +166,73 @@ def refresh(*, project: Folder_ = Path(), json: Json = False) -> int:
 
 
 @app.command
+def status(*, project: Folder_ = Path(), json: Json = False) -> None:
+    """Show how things stand: what changed since the current edition, how fresh each table is, and how often each source changes."""
+    from forebay.cli import history  # noqa: PLC0415
+    from forebay.refresh import status as looking  # noqa: PLC0415
+
+    folder, _, store = _open(project)
+    history.status(looking.status(folder, store), as_json=json)
+
+
+@app.command
+def gc(*, dry_run: bool = False, project: Folder_ = Path(), json: Json = False) -> None:
+    """Delete what is beyond its time: old editions, runs and uploads, and what only they needed. A refresh does so by itself.
+
+    Parameters
+    ----------
+    dry_run
+        Only say what would be deleted.
+    """
+    from forebay.cli import history  # noqa: PLC0415
+    from forebay.project.load import retention  # noqa: PLC0415
+    from forebay.retention import gc as collecting  # noqa: PLC0415
+    from forebay.run.run import settle  # noqa: PLC0415
+
+    folder, lake, store = _open(project)
+    kept = retention(folder.document)
+    settle(lake, store)
+    with lake.refresh_lock():
+        history.collected(collecting.collect(lake, store, kept, dry_run=dry_run), as_json=json)
+
+
+@editions_app.default
+def editions_list(*, limit: int = 20, project: Folder_ = Path(), json: Json = False) -> None:
+    """List the latest editions: what changed, what that took, and which are kept.
+
+    Parameters
+    ----------
+    limit
+        How many at most.
+    """
+    from forebay.cli import history  # noqa: PLC0415
+    from forebay.refresh import history as remembered  # noqa: PLC0415
+    from forebay.run.run import settle  # noqa: PLC0415
+
+    _, lake, store = _open(project)
+    settle(lake, store)
+    history.editions(remembered.editions(store, limit), as_json=json)
+
+
+@editions_app.command(name="diff")
+def editions_diff(before: int | None = None, after: int | None = None, /, *, project: Folder_ = Path(), json: Json = False) -> None:
+    """Show how two editions differ: which sources changed, which tables were built again and why, and what that took.
+
+    Parameters
+    ----------
+    before
+        An edition's number; by default the one before AFTER.
+    after
+        An edition's number; by default the current one.
+    """
+    from forebay.cli import history  # noqa: PLC0415
+    from forebay.refresh import history as remembered  # noqa: PLC0415
+
+    _, _, store = _open(project)
+    history.diff(remembered.diff(store, before, after), as_json=json)
+
+
+@app.command
 def run(
     calculation: str,
     /,
@@ -241,7 +310,7 @@ def _run(
     inputs = {name: Path(value) for name, value in _pairs(given, "--input", "FILE").items()}
     values = _pairs(params, "--param", "VALUE")
     from forebay.run.request import request  # noqa: PLC0415
-    from forebay.run.run import execute, open_edition, settle  # noqa: PLC0415
+    from forebay.run.run import carry_out, settle  # noqa: PLC0415
 
     def watching(edition: Any, spec: Any) -> Any:
         from forebay.cli import bars  # noqa: PLC0415
@@ -250,9 +319,14 @@ def _run(
 
     folder, lake, store = _open(project)
     settle(lake, store)
-    edition = open_edition(folder, store, number)
-    spec = request(edition, lake, calculation, values, inputs, accept_valid=accept_valid)
-    outcome = execute(edition, spec, lake, store, watching)
+    edition, spec, outcome = carry_out(
+        folder,
+        lake,
+        store,
+        number,
+        lambda edition: request(edition, lake, calculation, values, inputs, accept_valid=accept_valid),
+        watching,
+    )
     if outcome.failure is not None:
         if not quiet:
             from forebay.cli import show  # noqa: PLC0415

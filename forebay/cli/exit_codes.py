@@ -20,7 +20,14 @@ MEANING = {
     CANCELLED: "cancelled",
 }
 
-_BY_CODE = {"usage": USAGE, "source.gone": SOURCE_GONE, "run.cancelled": CANCELLED, "run.unknown": USAGE, "calculation.unknown": REFUSED}
+_BY_CODE = {
+    "usage": USAGE,
+    "source.gone": SOURCE_GONE,
+    "run.cancelled": CANCELLED,
+    "run.unknown": USAGE,
+    "run.removed": USAGE,
+    "calculation.unknown": REFUSED,
+}
 _BY_AREA = {
     "project": PROJECT, "file": PROJECT, "sql": PROJECT, "split": PROJECT, "tier2": PROJECT, "edition": PROJECT, "lake": PROJECT,
     "state": PROJECT,

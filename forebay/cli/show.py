@@ -189,6 +189,9 @@ def refreshed(outcome: Any, *, as_json: bool) -> int:
     _sources(outcome.sources)
     if outcome.published:
         out.print(f"edition {outcome.number} published in {seconds(outcome.seconds)}, {count(outcome.built, 'table')} built")
+        from forebay.cli import history  # noqa: PLC0415  # it builds on this module
+
+        history.tidied(outcome)
     elif outcome.sources.kept:
         out.print(f"nothing published: edition {outcome.number} is current ({seconds(outcome.seconds)})")
     else:

@@ -26,9 +26,9 @@ from pyiceberg.types import DecimalType
 
 FINGERPRINT = "forebay.fingerprint"
 STAGING = "staging"
-_STAGED = "__staged"
-_TAG = "edition-"
-_UNTIL = "__until_edition_"
+STAGED = "__staged"
+TAG = "edition-"
+UNTIL = "__until_edition_"
 
 
 class Catalog:
@@ -72,9 +72,9 @@ class Catalog:
             if snapshot is None:
                 raise LookupError(f"no snapshot of {name} has fingerprint {fingerprint}")
             if table is not None:
-                self._catalog.rename_table(name, f"{name}{_UNTIL}{edition}")
+                self._catalog.rename_table(name, f"{name}{UNTIL}{edition}")
             table = self._catalog.rename_table(_beside(name), name)
-        tag = f"{_TAG}{edition}"
+        tag = f"{TAG}{edition}"
         main = table.current_snapshot()
         manage = table.manage_snapshots()
         if tag not in table.metadata.refs:
@@ -88,8 +88,8 @@ class Catalog:
         for namespace in self._catalog.list_namespaces():
             for identifier in self._catalog.list_tables(namespace):
                 name = ".".join(identifier)
-                if name not in kept and not name.endswith(_STAGED) and _UNTIL not in name:
-                    self._catalog.rename_table(name, f"{name}{_UNTIL}{edition}")
+                if name not in kept and not name.endswith(STAGED) and UNTIL not in name:
+                    self._catalog.rename_table(name, f"{name}{UNTIL}{edition}")
 
     def _overwrite(self, table: Table, files: Sequence[str], fingerprint: str, branch: str | None) -> None:
         """One snapshot that holds `files` and nothing else. What the table holds already of them stays as it is registered."""
@@ -125,7 +125,7 @@ class Catalog:
         """The highest number of an edition that any table, current or put away, is tagged with; 0 if there is none."""
         names = [".".join(identifier) for space in self._catalog.list_namespaces() for identifier in self._catalog.list_tables(space)]
         tables = [table for name in names if (table := self._load(name)) is not None]
-        return max((int(tag.removeprefix(_TAG)) for table in tables for tag in table.metadata.refs if tag.startswith(_TAG)), default=0)
+        return max((int(tag.removeprefix(TAG)) for table in tables for tag in table.metadata.refs if tag.startswith(TAG)), default=0)
 
     def _load(self, name: str) -> Table | None:
         try:
@@ -157,7 +157,7 @@ def _uri(path: str) -> str:
 
 
 def _beside(name: str) -> str:
-    return f"{name}{_STAGED}"
+    return f"{name}{STAGED}"
 
 
 def _kind(type_: pa.DataType) -> str:

@@ -209,6 +209,21 @@ class Counted(Declared, frozen=True):
     sources: dict[str, int]
 
 
+class Work(Declared, frozen=True):
+    """What a refresh did to build one table. For people: nothing of the table depends on it."""
+
+    why: str
+    rows: int
+    """Source rows that were read."""
+    bytes: int
+    """Bytes of the source files that were read."""
+    seconds: float
+    slices: int = 0
+    """How many slices were built; 0 of a table that is computed as a whole."""
+    of: int = 0
+    """How many slices it has."""
+
+
 class Edition(Declared, frozen=True):
     """One published state of everything a run reads."""
 
@@ -222,3 +237,7 @@ class Edition(Declared, frozen=True):
     """For each input with a hierarchy: the types of its level columns in the hierarchy's table."""
     counts: dict[str, Counted] = msgspec.field(default_factory=dict)
     """What was counted to choose the split, by counting query."""
+    work: dict[str, Work] = msgspec.field(default_factory=dict)
+    """What the refresh that published this edition built, by the tables' full names."""
+    seconds: float = 0.0
+    """How long that refresh took until it published."""

@@ -27,6 +27,7 @@ from forebay.project.project import (
     Limits,
     Parameter,
     Project,
+    Retention,
     Source,
     Tier2Table,
 )
@@ -38,7 +39,7 @@ from forebay.split.stage import Stage
 RESERVED = {"tier2", "detail", "results", "prepare"}
 """Names of Iceberg namespaces and of the step before a run's first stage, which a calculation or stage may not take."""
 
-SECTIONS = {"project", "lake", "sources", "tier2", "inputs", "calculations", "limits"}
+SECTIONS = {"project", "lake", "sources", "tier2", "inputs", "calculations", "limits", "retention"}
 READ_OPTIONS = {
     "parquet": {"hive_partitioning", "union_by_name", "binary_as_string"},
     "csv": {
@@ -65,6 +66,31 @@ def load(folder: Folder) -> Project:
     return _Loader(folder).project()
 
 
+def retention(document: Document) -> Retention:
+    """The section `retention` alone. Raises Problems naming everything that is wrong with it."""
+    declared = document.data.get("retention")
+    if declared is None:
+        return Retention()
+    if not isinstance(declared, dict):
+        raise document.error(("retention",), "`retention` must be a mapping")
+    problems = document.unknown_keys(("retention",), declared, Retention.__struct_fields__)
+    values: dict[str, Any] = {}
+    for key, value in declared.items():
+        if key == "runs_size":
+            try:
+                values[key] = config.size(value)
+            except ValueError as error:
+                problems.append(document.error(("retention", key), str(error)))
+            continue
+        least = 1 if key == "editions" else 0
+        if isinstance(value, int | float) and not isinstance(value, bool) and value < least:
+            problems.append(document.error(("retention", key), f"`{key}` must be at least {least}"))
+        values[key] = value
+    if problems:
+        raise Problems(problems)
+    return document.convert(("retention",), values, Retention)
+
+
 class _Loader:
     """Collects problems instead of stopping at the first, so that an author mends them all at once."""
 
@@ -83,6 +109,9 @@ class _Loader:
         tier2 = self._each("tier2", self._tier2)
         inputs = self._each("inputs", self._input)
         limits = self._limits()
+        kept = Retention()
+        with self._collecting():
+            kept = retention(self.document)
         self._distinct()
         calculations = self._each("calculations", lambda n, v, p: self._calculation(n, v, p, inputs))
         self._guard_all(sources, tier2, inputs, calculations)
@@ -93,7 +122,7 @@ class _Loader:
         folder = self.folder
         return Project(
             name=name, folder=str(folder.path), lake=str(folder.lake), sources=sources, tier2=tier2, inputs=inputs,
-            calculations=calculations, limits=limits, files=folder.files,
+            calculations=calculations, limits=limits, files=folder.files, retention=kept,
         )  # fmt: skip
 
     def _add(self, path: config.Path_, what: str, advice: str = "", code: str = "project.invalid") -> None:

@@ -201,6 +201,20 @@ class Limits(Declared, frozen=True):
     """Source files smaller than this make a slice together with their neighbours."""
 
 
+class Retention(Declared, frozen=True):
+    """How long what is no longer current is kept. The current edition and what runs go on reading are kept whatever this says."""
+
+    editions: int = 30
+    """An edition is retired when this many newer ones are kept and it is older than `edition_days`."""
+    edition_days: float = 30.0
+    runs_days: float = 30.0
+    runs_size: int = 20 * 10**9
+    """Bytes that the folders of ended runs may take together; the oldest go first."""
+    inputs_days: float = 90.0
+    grace_hours: float = 24.0
+    """For how long what nothing refers to any more is left, and every run after its end."""
+
+
 class Project(Declared, frozen=True):
     """A project folder, whole and checked for form (not yet bound against the sources' real schemas)."""
 
@@ -215,3 +229,4 @@ class Project(Declared, frozen=True):
     limits: Limits
     files: dict[str, str]
     """SHA-256 of every file of the project that was read, by path relative to the folder."""
+    retention: Retention = Retention()

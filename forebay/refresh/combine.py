@@ -85,7 +85,7 @@ def _table(
         seconds=seconds,
         stored=() if widest == definition.columns else tuple(column.stored for column in widest),
         mixed=len(types) > 1,
-        parts=tuple(sorted(os.path.relpath(folder, target) for folder, _ in all_.values())),
+        parts=tuple(sorted(folder.name for folder, _ in all_.values())),
     )
 
 

@@ -19,13 +19,15 @@ import msgspec
 
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
-from forebay.project.edition import Counted, Edition, SourceVersion, Table
+from forebay.project.edition import Counted, Edition, SourceVersion, Table, Work
 from forebay.project.folder import Folder
 from forebay.project.project import Project
+from forebay.project.summary import summary
 from forebay.refresh import gather
 from forebay.refresh.gather import Faults
 from forebay.refresh.news import News, Told
 from forebay.refresh.plan import Plan, Planned, plan, with_news
+from forebay.retention.gc import Collected, tidy
 from forebay.state.store import Store, now
 
 if TYPE_CHECKING:
@@ -67,6 +69,10 @@ class Outcome(msgspec.Struct, frozen=True):
     """For each derived table that is not built because another one is equal: that one. By full names."""
     sources: News = News()
     """Sources that stay at their last version, files left out, and files that have not arrived."""
+    collected: Collected | None = None
+    """What was deleted because it was beyond its time, if anything was looked for."""
+    not_collected: str = ""
+    """Why nothing could be deleted, in words."""
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -184,11 +190,12 @@ def refresh(
         kept: dict[str, frozenset[str]] = {}
         told: list[str] = []
         faults = Faults()
+        done: dict[str, Work] = {}
         while True:
             counts.used.clear()
             work = prospect(folder, lake, store, current, hashing, counts, kept, faults)
             with watching(work.plan) as listener:
-                tables, failures = _build(work, current, lake, listener)
+                tables, failures = _build(work, current, lake, listener, done)
             if not failures:
                 break
             if not faults.learn([error for _, error in failures], work.versions, current):
@@ -199,12 +206,15 @@ def refresh(
                 _stage(current, lake)
                 _show(current, lake, store)
             return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told), sources=work.news)
-        edition = _edition(work, tables, _next_number(lake, current), counts.used)
+        edition = _edition(work, tables, _next_number(lake, current), counts.used, done, time.monotonic() - started)
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode())
         _show(edition, lake, store)
-        seconds = time.monotonic() - started
-        return Outcome(edition.number, True, len(work.plan.to_build), seconds, tuple(told), work.bound.shared, work.news)
+        store.remember_edition(edition.number, edition.published_at, msgspec.json.encode(summary(edition, current)).decode())
+        took = time.monotonic() - started
+        collected, not_collected = tidy(lake, store, work.project.retention)
+        shared = work.bound.shared
+        return Outcome(edition.number, True, len(work.plan.to_build), took, tuple(told), shared, work.news, collected, not_collected)
 
 
 def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -> list[str]:
@@ -231,8 +241,11 @@ def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -
     return told
 
 
-def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listener) -> tuple[dict[str, Table], list[Failure]]:
-    """Every table of the plan, building those whose slice is missing. A failure stops only the tables that read the failed one."""
+def _build(
+    work: Prospect, current: Edition | None, lake: Lake, listener: Listener, done: dict[str, Work]
+) -> tuple[dict[str, Table], list[Failure]]:
+    """Every table of the plan, building those whose slice is missing; `done` is told what that took. A failure stops only the tables that
+    read the failed one."""
     from forebay.refresh import build, slices  # noqa: PLC0415
     from forebay.refresh.combine import combine  # noqa: PLC0415
 
@@ -267,6 +280,9 @@ def _build(work: Prospect, current: Edition | None, lake: Lake, listener: Listen
                 broken.add(name)
                 continue
             listener.built(planned, built.rows, built.bytes, built.seconds)
+            done[name] = Work(
+                planned.why, planned.rows_in, planned.bytes_in, built.seconds, len(planned.new_pieces), len(planned.pieces)
+            )  # fmt: skip
             found = lake.slice(name, planned.fingerprint), built
         tables[name] = slices.as_table(planned.definition, planned.fingerprint, *found)
     return tables, failures
@@ -287,10 +303,13 @@ def _to_check(version: SourceVersion, current: Edition | None) -> bool:
     return before is None or (before.source.key, before.identity()) != (version.source.key, version.identity())
 
 
-def _edition(work: Prospect, tables: Mapping[str, Table], number: int, counts: Mapping[str, Counted]) -> Edition:
+def _edition(
+    work: Prospect, tables: Mapping[str, Table], number: int, counts: Mapping[str, Counted], done: Mapping[str, Work], seconds: float
+) -> Edition:
     return Edition(
         number=number, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),
         calculations=work.bound.calculations, input_types=work.bound.input_types, counts=dict(counts),
+        work={name: done[name] for name in tables if name in done}, seconds=round(seconds, 3),
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ class Slice(msgspec.Struct, frozen=True):
     mixed: bool = False
     """Whether some of its files hold narrower numbers than others."""
     parts: tuple[str, ...] = ()
-    """The fingerprints of the slices and parts that this one is made of; they lie beside it."""
+    """The fingerprints of the slices and parts that this one is made of."""
 
 
 def find(lake: Lake, table: str, fingerprint: str) -> tuple[Path, Slice] | None:

@@ -33,8 +33,9 @@ def open_edition(folder: Folder, store: Store, number: int | None = None) -> Edi
     """The edition to run on: the one asked for, or the current one if it is of the project as it lies in the folder."""
     found = store.edition(number)
     if found is None:
-        what = "nothing has been published yet" if number is None else f"there is no edition {number}"
-        raise ForebayError("edition.none", what, advice="`forebay refresh` publishes one")
+        if number is not None:
+            raise store.absent(number)
+        raise ForebayError("edition.none", "nothing has been published yet", advice="`forebay refresh` publishes one")
     edition = msgspec.json.decode(found[2], type=Edition)
     if number is None and edition.project.files != folder.files:
         changed = sorted(path for path in edition.project.files | folder.files if edition.project.files.get(path) != folder.files.get(path))
@@ -72,12 +73,36 @@ def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, watching:
             store.finish_run(spec.id, "cancelled", code="run.cancelled", error="cancelled by the user")
             raise ForebayError("run.cancelled", f"run {spec.id} was cancelled", advice="Nothing is left running") from None
         except BaseException as error:
+            if isinstance(error, ForebayError) and error.code.startswith("edition."):
+                # It never began: the edition was retired since it was opened.
+                shutil.rmtree(run, ignore_errors=True)
+                raise
             if process is not None:
                 process.kill()
             _clear(attempt)
             store.finish_run(spec.id, "failed", code="run.crashed", error=f"run.crashed: {type(error).__name__}: {error}")
             raise
         return _finish(spec, outcome, attempt, store)
+
+
+def carry_out(
+    folder: Folder, lake: Lake, store: Store, number: int | None, request: Callable[[Edition], RunSpec], watching: Watching
+) -> tuple[Edition, RunSpec, Outcome]:
+    """Run what `request` makes of the edition that was asked for, or of the current one, and should that be retired before the run has
+    pinned it, of the one that is current then."""
+    for again in (True, True, False):
+        edition = open_edition(folder, store, number)
+        try:
+            spec = request(edition)
+            return edition, spec, execute(edition, spec, lake, store, watching)
+        except ForebayError as error:
+            gone = store.edition(edition.number) is None
+            # Its tables may be gone as well by then, which is no damage.
+            if not gone or error.code not in ("edition.retired", "edition.damaged"):
+                raise
+            if number is not None or not again:
+                raise store.absent(edition.number) from None
+    raise AssertionError("unreachable")
 
 
 def _watch(process: LocalProcess, attempt: Path, spec: RunSpec, progress: Callable[[Progress], None]) -> Outcome:

@@ -1,14 +1,16 @@
 """Editions, runs and known file hashes, in SQLite beside the lake.
 
 Documents are kept as JSON text: what they mean is the business of the rooms above. Pinning an edition is inserting the run that
-names it, so pin and run cannot come apart.
+names it, so pin and run cannot come apart. Pinning and retiring are transactions that exclude each other: a run of a retired edition
+cannot begin, and an edition cannot be retired while a run of it goes on.
 """
 
 from __future__ import annotations
 
 import datetime
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Engine,
     Integer,
     MetaData,
@@ -25,7 +28,9 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    delete,
     event,
+    func,
     insert,
     inspect,
     select,
@@ -76,6 +81,33 @@ _run = Table(
     Column("code", String),
     Column("error", Text),
 )
+_history = Table(
+    "edition_history",
+    _metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("published_at", String, nullable=False),
+    Column("retired_at", String),
+    Column("summary", Text, nullable=False),
+)
+_removed = Table(
+    "run_removed",
+    _metadata,
+    Column("id", String, primary_key=True),
+    Column("removed_at", String, nullable=False),
+)
+_orphan = Table("orphan", _metadata, Column("path", String, primary_key=True), Column("since", String, nullable=False))
+_upkeep = Table("upkeep", _metadata, Column("what", String, primary_key=True), Column("at", String, nullable=False))
+
+_ENDED = ("succeeded", "failed", "cancelled")
+
+
+class Past(msgspec.Struct, frozen=True):
+    """An edition that was published, kept or not. `summary` outlives its document."""
+
+    number: int
+    published_at: str
+    retired_at: str | None
+    summary: str
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -117,23 +149,31 @@ class Store:
         self._engine: Engine = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool, connect_args={"timeout": 30})
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "handle_error", _explain)
-        found = self._schema()
-        if found is None:
-            # New, or being made by another process at this moment.
+        found, whole = self._schema()
+        if found is None or (found == SCHEMA and not whole):
+            # New, or being made by another process at this moment; or made before there were tables that only add to the others.
             _create(self._engine)
-            found = self._schema()
+            found, _ = self._schema()
         if found != SCHEMA:
             raise ForebayError(
                 "state.version", f"written by another version of Forebay (schema {found}, this one writes {SCHEMA})", where=str(file)
             )
 
-    def _schema(self) -> int | None:
-        """The schema the tables were made with; None if they are not, or not all of them."""
-        if not inspect(self._engine).has_table("about"):
-            return None
+    def _schema(self) -> tuple[int | None, bool]:
+        """The schema the tables were made with, None if they are not; and whether all of them are there."""
+        tables = set(inspect(self._engine).get_table_names())
+        if _about.name not in tables:
+            return None, False
         with self._engine.connect() as connection:
             found = connection.execute(select(_about.c.schema)).scalar()
-        return int(found) if found is not None else None
+        return int(found) if found is not None else None, tables >= _metadata.tables.keys()
+
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """A transaction in which nobody else writes from its beginning, so that what it reads stays true until it ends."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
 
     # Files
 
@@ -172,13 +212,112 @@ class Store:
         with self._engine.begin() as connection:
             connection.execute(update(_edition).where(_edition.c.number == number).values(in_lake=True))
 
+    def published(self) -> dict[int, str]:
+        """The numbers of all editions that are kept, and when they were published."""
+        with self._engine.connect() as connection:
+            return {int(row[0]): str(row[1]) for row in connection.execute(select(_edition.c.number, _edition.c.published_at))}
+
+    def pinned(self) -> set[int]:
+        """The editions that runs which go on read."""
+        with self._engine.connect() as connection:
+            return {int(row[0]) for row in connection.execute(_pinned())}
+
+    def retire(self, numbers: Collection[int]) -> list[int]:
+        """Retire those of `numbers` that are kept, neither current nor pinned; their documents go. Returns which. One transaction."""
+        with self._alone() as connection:
+            kept = {int(row[0]) for row in connection.execute(select(_edition.c.number))}
+            spared = {int(row[0]) for row in connection.execute(_pinned())} | {max(kept, default=0)}
+            gone = sorted(kept.intersection(numbers) - spared)
+            for number in gone:
+                at = connection.execute(select(_edition.c.published_at).where(_edition.c.number == number)).scalar_one()
+                past = {"number": number, "published_at": at, "summary": ""}
+                connection.execute(insert(_history).prefix_with("OR IGNORE").values(past))
+                connection.execute(update(_history).where(_history.c.number == number).values(retired_at=now()))
+                connection.execute(delete(_edition).where(_edition.c.number == number))
+        return gone
+
+    def history(self) -> list[Past]:
+        """All editions there ever were that are remembered, oldest first."""
+        with self._engine.connect() as connection:
+            return [Past(*row) for row in connection.execute(select(_history).order_by(_history.c.number))]
+
+    def remember_edition(self, number: int, published_at: str, summary: str) -> None:
+        """Keep what is to be known of an edition when its document has gone. The first summary stays."""
+        with self._engine.begin() as connection:
+            past = {"number": number, "published_at": published_at, "summary": summary}
+            connection.execute(insert(_history).prefix_with("OR IGNORE").values(past))
+
+    def absent(self, number: int) -> ForebayError:
+        """Why there is no edition `number`."""
+        with self._engine.connect() as connection:
+            return _absent(connection, number)
+
+    # Orphans, and when was last looked for them
+
+    def orphans(self) -> dict[str, str]:
+        """Paths that nothing referred to when last looked, and since when."""
+        with self._engine.connect() as connection:
+            return {str(row[0]): str(row[1]) for row in connection.execute(select(_orphan))}
+
+    def mark_orphans(self, paths: Mapping[str, str]) -> None:
+        """These are the orphans now; marks of all other paths are taken away."""
+        with self._alone() as connection:
+            connection.execute(delete(_orphan))
+            if paths:
+                connection.execute(insert(_orphan), [{"path": path, "since": since} for path, since in paths.items()])
+
+    def last(self, what: str) -> str | None:
+        """When `what` was last done, if ever."""
+        with self._engine.connect() as connection:
+            found = connection.execute(select(_upkeep.c.at).where(_upkeep.c.what == what)).scalar()
+        return str(found) if found is not None else None
+
+    def did(self, what: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(insert(_upkeep).prefix_with("OR REPLACE").values(what=what, at=now()))
+
     # Runs
 
     def start_run(self, run_id: str, calculation: str, edition: int, pid: int) -> None:
-        """Record a run, which pins its edition. `pid` is the process that watches over it."""
+        """Record a run, which pins its edition. `pid` is the process that watches over it.
+
+        Raises ForebayError if the edition has been retired, or never was.
+        """
         values = {"id": run_id, "calculation": calculation, "edition": edition, "status": "running", "created_at": now(), "pid": pid}
-        with self._engine.begin() as connection:
+        with self._alone() as connection:
+            if connection.execute(select(_edition.c.number).where(_edition.c.number == edition)).first() is None:
+                raise _absent(connection, edition)
             connection.execute(insert(_run).values(values))
+
+    def ended_runs(self) -> Sequence[Run]:
+        """The runs that have a final status, in the order in which they began."""
+        with self._engine.connect() as connection:
+            query = select(_run).where(_run.c.status.in_(_ENDED)).order_by(_run.c.seq)
+            return [_as_run(row) for row in connection.execute(query)]
+
+    def oldest_end(self) -> str | None:
+        """When the run that ended first did so."""
+        with self._engine.connect() as connection:
+            found = connection.execute(select(func.min(_run.c.finished_at))).scalar()
+        return str(found) if found is not None else None
+
+    def remove_runs(self, ids: Collection[str]) -> list[str]:
+        """Forget those of `ids` that have ended, but for that they were. Returns which."""
+        with self._alone() as connection:
+            query = select(_run.c.id).where(_run.c.id.in_(list(ids)), _run.c.status.in_(_ENDED))
+            gone = [str(row[0]) for row in connection.execute(query)]
+            for run_id in gone:
+                connection.execute(delete(_run).where(_run.c.id == run_id))
+                connection.execute(insert(_removed).prefix_with("OR REPLACE").values(id=run_id, removed_at=now()))
+        return gone
+
+    def run_ids(self) -> set[str]:
+        with self._engine.connect() as connection:
+            return {str(row[0]) for row in connection.execute(select(_run.c.id))}
+
+    def removed_runs(self) -> set[str]:
+        with self._engine.connect() as connection:
+            return {str(row[0]) for row in connection.execute(select(_removed.c.id))}
 
     def finish_run(
         self, run_id: str, status: str, *, attempt: int | None = None, code: str | None = None, error: str | None = None
@@ -204,11 +343,28 @@ class Store:
         with self._engine.connect() as connection:
             query = select(_run).order_by(_run.c.seq.desc())
             rows = connection.execute(query.limit(1) if text == "last" else query).all()
-        found = [_as_run(row) for row in rows if text in ("last", row.id) or row.id.startswith(text) or row.id.endswith(text)]
+            found = [_as_run(row) for row in rows if text == "last" or row.id.startswith(text) or row.id.endswith(text)]
+            removed = [] if found else connection.execute(select(_removed)).all()
+        gone = [row for row in removed if row.id.startswith(text) or row.id.endswith(text)]
         if len(found) == 1:
             return found[0]
+        if gone:
+            what = f"run {gone[0].id} was removed on {gone[0].removed_at[:10]}, as `retention` says"
+            raise ForebayError("run.removed", what, advice="`forebay runs` lists those that are kept")
         what = f"{len(found)} runs match `{text}`" if found else f"there is no run `{text}`"
         raise ForebayError("run.unknown", what, advice="`forebay runs` lists them")
+
+
+def _pinned() -> Any:
+    return select(_run.c.edition).where(_run.c.status.not_in(_ENDED)).distinct()
+
+
+def _absent(connection: Connection, number: int) -> ForebayError:
+    retired = connection.execute(select(_history.c.retired_at).where(_history.c.number == number)).scalar()
+    if retired is None:
+        return ForebayError("edition.none", f"there is no edition {number}", advice="`forebay editions` lists those that are kept")
+    what = f"edition {number} was retired on {retired[:10]}, as `retention` says"
+    return ForebayError("edition.retired", what, advice="`forebay editions` lists those that are kept")
 
 
 def _as_run(row: Any) -> Run:

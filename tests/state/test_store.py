@@ -43,6 +43,7 @@ def test_file_hashes_are_replaced_by_newer_ones(tmp_path: Path) -> None:
 
 def test_a_run_gets_its_final_status_once(tmp_path: Path) -> None:
     store = Store(tmp_path / "state.db")
+    store.publish(1, "2026", "one")
     store.start_run("r1", "plan", 1, 99)
     assert store.finish_run("r1", "cancelled", code="run.cancelled")
     assert not store.finish_run("r1", "succeeded", attempt=1)
@@ -51,6 +52,7 @@ def test_a_run_gets_its_final_status_once(tmp_path: Path) -> None:
 
 def test_a_run_is_found_by_its_beginning_or_end_or_as_the_last(tmp_path: Path) -> None:
     store = Store(tmp_path / "state.db")
+    store.publish(1, "2026", "one")
     for name in ("20260101-aa", "20260102-ab", "20260103-bb"):
         store.start_run(name, "plan", 1, 99)
     assert store.find_run("20260102").id == "20260102-ab"

@@ -1,0 +1,1 @@
+"""What may go: editions beyond their time, and what only they needed."""

@@ -144,8 +144,14 @@ def explain(calculation: str, /, *, sql: bool = False, diagram: Path | None = No
 
 
 @app.command
-def refresh(*, project: Folder_ = Path(), json: Json = False) -> None:
-    """Bring Tier 2 up to date with the sources and publish the next edition. Does nothing if nothing changed."""
+def refresh(*, wait: str | None = None, project: Folder_ = Path(), json: Json = False) -> None:
+    """Bring Tier 2 up to date with the sources and publish the next edition. Does nothing if nothing changed.
+
+    Parameters
+    ----------
+    wait
+        If another refresh is at work, wait for it so long, e.g. 5m, instead of failing.
+    """
     from forebay.cli import show  # noqa: PLC0415
     from forebay.refresh import refresh as refreshing  # noqa: PLC0415
 
@@ -159,6 +165,7 @@ def refresh(*, project: Folder_ = Path(), json: Json = False) -> None:
         watching,
         hashing=lambda path, size: show.hashing(path, size, quiet=json),
         counting=lambda sources, rows: show.counting(sources, rows, quiet=json),
+        wait=_duration("--wait", wait) if wait is not None else 0.0,
     )
     show.refreshed(outcome, as_json=json)
 
@@ -271,6 +278,15 @@ def _open(project: Path) -> tuple[Any, Any, Any]:
     folder = Folder(project)
     lake = open_lake(folder.lake, folder.name)
     return folder, lake, Store(lake.state)
+
+
+def _duration(option: str, text: str) -> float:
+    from forebay.config import duration  # noqa: PLC0415
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise ForebayError("usage", f"{option} {text}: {error}", advice=f"e.g. {option} 5m") from None
 
 
 def _pairs(given: list[str] | None, option: str, what: str) -> dict[str, str]:

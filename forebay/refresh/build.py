@@ -16,7 +16,7 @@ from forebay.lake.root import Lake
 from forebay.project.edition import Definition, SourceVersion, Table
 from forebay.project.identity import stat_key
 from forebay.project.project import Limits
-from forebay.refresh import bind
+from forebay.refresh import bind, slices
 from forebay.refresh.plan import Planned
 from forebay.refresh.slices import Slice, reading
 from forebay.refresh.write import write
@@ -79,6 +79,10 @@ def build(
         built = Slice(files, rows, size, planned.rows_in, seconds, stored)
         (folder / "slice.json").write_bytes(msgspec.json.encode(built))
         _sync([*written.files, folder / "slice.json", folder])
+        found = slices.find(lake, definition.name, planned.fingerprint)
+        if found is not None and found[0] == target:
+            # A refresh that took over from this one was quicker, and an edition may already name its files.
+            return found[1]
         if target.exists():
             # `find` has seen it damaged.
             shutil.rmtree(target)

@@ -64,7 +64,7 @@ def main() -> None:
             as_json,
         )
     except Exception:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        if _stopping():
             # The engine, at work in this thread, makes an error of its own of a Ctrl-C.
             _fail(_STOPPED, as_json)
         sys.excepthook(*sys.exc_info())
@@ -85,6 +85,11 @@ def _interrupt(*_: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _stopping() -> bool:
+    """Whether a Ctrl-C or TERM has come."""
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 @app.command
@@ -168,6 +173,24 @@ def refresh(*, wait: str | None = None, project: Folder_ = Path(), json: Json = 
         wait=_duration("--wait", wait) if wait is not None else 0.0,
     )
     show.refreshed(outcome, as_json=json)
+
+
+@app.command
+def watch(*, every: str | None = None, events: str | None = None, project: Folder_ = Path(), json: Json = False) -> None:
+    """Keep the project fresh: refresh when sources or project files change, on schedule, and every so often. Ctrl-C or SIGTERM ends it.
+
+    Parameters
+    ----------
+    every
+        List the sources at least so often, e.g. 10m; by default what forebay.yaml says.
+    events
+        Also take hints from this file, FIFO, or - for stdin: one JSON event a line (CloudEvents, S3, EventBridge, SQS).
+    """
+    from forebay.cli import watching  # noqa: PLC0415
+    from forebay.refresh.watch import Watch  # noqa: PLC0415
+
+    seconds = _duration("--every", every) if every is not None else None
+    Watch(project, watching.teller(as_json=json), every=seconds, events=events, stopping=_stopping).run()
 
 
 @app.command

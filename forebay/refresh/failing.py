@@ -12,11 +12,11 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from forebay.errors import ForebayError, Problems
 from forebay.lake.trouble import disk
 from forebay.project.folder import Folder
+from forebay.refresh import places
 from forebay.refresh.lease import Held
 from forebay.state.failure import Failure
 from forebay.state.store import Store, now
@@ -70,9 +70,10 @@ def failed(before: Failure | None, error: ForebayError, seen: str, retries: int,
     again = before is not None and (before.code, before.seen) == (error.code, seen)
     attempts = before.attempts + 1 if before is not None and again else 1
     at = now()
-    wait = delay(attempts, chance()) if passes(error) and attempts <= retries else None
+    passing = passes(error)
+    wait = delay(attempts, chance()) if passing and attempts <= retries else None
     return Failure(
-        code=error.code, message=str(error), seen=seen, attempts=attempts,
+        code=error.code, message=str(error), seen=seen, attempts=attempts, passing=passing,
         since=before.since if before is not None and again else at, failed_at=at, next_retry=None if wait is None else _after(wait),
     )  # fmt: skip
 
@@ -95,41 +96,10 @@ def _after(seconds: float) -> str:
 def seen(folder: Folder) -> str:
     """A digest of the project's files, by content, and of all files where sources may lie, by their stat. Reads none of the latter."""
     digest = hashlib.sha256(repr(sorted(folder.files.items())).encode())
-    for path in sorted(_paths(folder)):
+    for path in sorted(places.files(folder)):
         try:
             stat = path.stat()
         except OSError:
             continue
         digest.update(repr((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)).encode())
     return digest.hexdigest()
-
-
-def _paths(folder: Folder) -> Iterator[Path]:
-    """Whatever the sources' paths match, for a project that may not be valid."""
-    declared = folder.document.data.get("sources")
-    for source in declared.values() if isinstance(declared, dict) else ():
-        written = source.get("path") if isinstance(source, dict) else None
-        for pattern in written if isinstance(written, list) else [written]:
-            if isinstance(pattern, str) and pattern:
-                yield from matching(folder.path, pattern)
-
-
-def matching(folder: Path, pattern: str) -> Iterator[Path]:
-    """The files that a source's path matches, whatever their endings."""
-    plain = folder / pattern
-    if plain.is_dir():
-        yield from plain.rglob("*")
-    elif plain.exists():
-        yield plain
-    else:
-        root, rest = fixed(folder, pattern)
-        if rest:
-            with suppress(ValueError, OSError):
-                yield from root.glob(rest)
-
-
-def fixed(folder: Path, pattern: str) -> tuple[Path, str]:
-    """A source's path as the folder in which everything lies that it may match, and the glob below that; empty if it is no glob."""
-    parts = Path(pattern).parts
-    first = next((n for n, part in enumerate(parts) if any(character in part for character in "*?[")), len(parts))
-    return folder.joinpath(*parts[:first]), str(Path(*parts[first:])) if first < len(parts) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy import Boolean, Column, Connection, Integer, MetaData, String, Table, Text, delete, insert, select
 
 metadata = MetaData()
 _failure = Table(
@@ -14,6 +14,7 @@ _failure = Table(
     Column("message", Text, nullable=False),
     Column("seen", String, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("passing", Boolean, nullable=False),
     Column("since", String, nullable=False),
     Column("failed_at", String, nullable=False),
     Column("next_retry", String),
@@ -31,6 +32,8 @@ class Failure(msgspec.Struct, frozen=True):
     """A digest of the project's and the sources' files that the refresh saw; empty if it did not come so far."""
     attempts: int
     """How many refreshes in a row failed so, over the same files."""
+    passing: bool
+    """Whether it may pass by itself. If not, something must change first."""
     since: str
     """When the first of them failed."""
     failed_at: str

@@ -375,4 +375,9 @@ def test_events_that_are_lost_doubled_and_late_end_in_the_same_tables(shop: Smal
     assert _rows(shop) == expected
     assert {one.event for one in said} <= {"watching", "published", "unchanged", "failed", "stopped"}
     # Files that went away or changed while they were read.
-    assert {one.code for one in said if one.event == "failed"} <= {"source.missing", "source.changing", "source.unreadable", "file.unusable"}, said
+    assert {one.code for one in said if one.event == "failed"} <= {
+        "source.missing",
+        "source.changing",
+        "source.unreadable",
+        "file.unusable",
+    }, said

@@ -49,6 +49,8 @@ class Killing:
     mains_read: int = 0
     runs: int = 0
     content: dict[str, tuple[Decimal, int]] = field(default_factory=dict)
+    whole: float = 1.0
+    """Seconds that a refresh takes that is left alone."""
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -154,6 +156,7 @@ class Killing:
         """Kill that many refreshes; what was done, in figures. Raises AssertionError at the first thing that is wrong."""
         began = time.monotonic()
         assert self._refresh().wait() == 0
+        self.whole = time.monotonic() - began
         readers = [threading.Thread(target=self._safely, args=(read,)) for read in (self.read_iceberg, self.read_by_runs)]
         for reader in readers:
             reader.start()
@@ -172,7 +175,7 @@ class Killing:
 
     def _kill(self, kills: int) -> None:
         finished = self.small.slices()
-        whole, published = 1.0, self.small.edition().number
+        whole, published = self.whole, self.small.edition().number
         self.change()
         while self.kills < kills:
             process = self._refresh()
@@ -180,13 +183,13 @@ class Killing:
             try:
                 code = process.wait(self.chance.uniform(0.05, whole * 1.2))
                 # Quicker than the kill: that tells how long a whole one takes now.
-                whole = 0.7 * whole + 0.3 * (time.monotonic() - started)
+                whole = 0.5 * whole + 0.5 * (time.monotonic() - started)
                 assert code == 0, self._talk()
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 self.midway += process.wait() == -signal.SIGKILL
-                # A machine that grows slower must not see all kills too early.
-                whole *= 1.02
+                # With readers, or on a machine that grows slower, kills must not all come too early.
+                whole *= 1.1
             self.kills += 1
             assert self.problems == [], self.problems[:5]
             assert "Traceback" not in self._talk(), self._talk()

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz bench clean
+.PHONY: help demo test check fuzz kill bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,11 @@ fuzz: SEED ?= 1
 fuzz: SAVE ?= build/fuzz
 fuzz: $(VENV)/.test ## Split N=10000 random calculations from SEED=1, compare each with the whole; what differs is kept in SAVE=build/fuzz
 	PYTHONPATH=tests/split $(BIN)/python -m fuzz $(N) --seed $(SEED) --save $(SAVE)
+
+kill: N ?= 500
+kill: SEED ?= 1
+kill: $(VENV)/.test ## Kill N=500 refreshes at random moments from SEED=1 while others read; every edition must hold what its files do
+	PYTHONPATH=tests $(BIN)/python -m killing $(N) --seed $(SEED)
 
 bench: $(VENV)/.test ## Measure start-up, no-op refresh, and the example against its unsplit script
 	@$(BIN)/python examples/retail/get_data.py

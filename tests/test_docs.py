@@ -12,7 +12,7 @@ from cyclopts import App
 
 from forebay.cli import exit_codes
 from forebay.cli.app import app
-from forebay.project import project
+from forebay.project import project, upkeep
 from forebay.project.load import READ_OPTIONS, SECTIONS
 from forebay.project.values import parameter_type
 
@@ -90,6 +90,7 @@ DECLARED = [
     ("## calculations", project.Parameter, {"name"}, set()),
     ("## limits", project.Limits, set(), set()),
     ("## retention", project.Retention, set(), set()),
+    ("## refresh", upkeep.Upkeep, set(), set()),
 ]
 
 

@@ -66,7 +66,7 @@ def main() -> None:
             as_json,
         )
     except Exception:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        if _stopping():
             # The engine, at work in this thread, makes an error of its own of a Ctrl-C.
             _fail(_STOPPED, as_json)
         sys.excepthook(*sys.exc_info())
@@ -87,6 +87,11 @@ def _interrupt(*_: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _stopping() -> bool:
+    """Whether a Ctrl-C or TERM has come."""
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 @app.command
@@ -146,8 +151,14 @@ def explain(calculation: str, /, *, sql: bool = False, diagram: Path | None = No
 
 
 @app.command
-def refresh(*, project: Folder_ = Path(), json: Json = False) -> int:
-    """Bring Tier 2 up to date with the sources and publish the next edition. Does nothing if nothing changed."""
+def refresh(*, wait: str | None = None, project: Folder_ = Path(), json: Json = False) -> int:
+    """Bring Tier 2 up to date with the sources and publish the next edition. Does nothing if nothing changed.
+
+    Parameters
+    ----------
+    wait
+        If another refresh is at work, wait for it so long, e.g. 5m, instead of failing.
+    """
     from forebay.cli import show  # noqa: PLC0415
     from forebay.refresh import refresh as refreshing  # noqa: PLC0415
 
@@ -161,6 +172,7 @@ def refresh(*, project: Folder_ = Path(), json: Json = False) -> int:
         watching,
         hashing=lambda path, size: show.hashing(path, size, quiet=json),
         counting=lambda sources, rows: show.counting(sources, rows, quiet=json),
+        wait=_duration("--wait", wait) if wait is not None else 0.0,
     )
     return show.refreshed(outcome, as_json=json)
 
@@ -186,13 +198,15 @@ def gc(*, dry_run: bool = False, project: Folder_ = Path(), json: Json = False) 
     """
     from forebay.cli import history  # noqa: PLC0415
     from forebay.project.load import retention  # noqa: PLC0415
+    from forebay.project.upkeep import read_upkeep  # noqa: PLC0415
+    from forebay.refresh.lease import held  # noqa: PLC0415
     from forebay.retention import gc as collecting  # noqa: PLC0415
     from forebay.run.run import settle  # noqa: PLC0415
 
     folder, lake, store = _open(project)
     kept = retention(folder.document)
     settle(lake, store)
-    with lake.refresh_lock():
+    with held(lake, store, read_upkeep(folder.document).lease):
         history.collected(collecting.collect(lake, store, kept, dry_run=dry_run), as_json=json)
 
 
@@ -230,6 +244,24 @@ def editions_diff(before: int | None = None, after: int | None = None, /, *, pro
 
     _, _, store = _open(project)
     history.diff(remembered.diff(store, before, after), as_json=json)
+
+
+@app.command
+def watch(*, every: str | None = None, events: str | None = None, project: Folder_ = Path(), json: Json = False) -> None:
+    """Keep the project fresh: refresh when sources or project files change, on schedule, and every so often. Ctrl-C or SIGTERM ends it.
+
+    Parameters
+    ----------
+    every
+        List the sources at least so often, e.g. 10m; by default what forebay.yaml says.
+    events
+        Also take hints from this file, FIFO, or - for stdin: one JSON event a line (CloudEvents, S3, EventBridge, SQS).
+    """
+    from forebay.cli import watching  # noqa: PLC0415
+    from forebay.refresh.watch import Watch  # noqa: PLC0415
+
+    seconds = _duration("--every", every) if every is not None else None
+    Watch(project, watching.teller(as_json=json), every=seconds, events=events, stopping=_stopping).run()
 
 
 @app.command
@@ -345,6 +377,15 @@ def _open(project: Path) -> tuple[Any, Any, Any]:
     folder = Folder(project)
     lake = open_lake(folder.lake, folder.name)
     return folder, lake, Store(lake.state)
+
+
+def _duration(option: str, text: str) -> float:
+    from forebay.config import duration  # noqa: PLC0415
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise ForebayError("usage", f"{option} {text}: {error}", advice=f"e.g. {option} 5m") from None
 
 
 def _pairs(given: list[str] | None, option: str, what: str) -> dict[str, str]:

@@ -288,6 +288,9 @@ def execute(
     return rows
 
 
+_FULL = ("No space left", "Disk full", "disk full", "File too large", "Disk quota exceeded")
+
+
 def out_of_memory(code: str, where: str, memory: int, limits: str = "limits.") -> ForebayError:
     """Out of memory as a named error with advice."""
     return ForebayError(
@@ -309,6 +312,6 @@ def resource_error(error: duckdb.Error, code: str, where: str, memory: int, temp
                 advice=f"Raise `{limits}temp_disk`, or make the stage smaller: a join that multiplies rows is the usual cause",
             )  # fmt: skip
         return out_of_memory(code, where, memory, limits)
-    if isinstance(error, duckdb.IOException) and ("No space left" in text or "disk full" in text.lower()):
+    if isinstance(error, duckdb.IOException) and any(word in text for word in _FULL):
         return ForebayError(f"{code}.disk_full", text, where=where, advice="Free some disk space; nothing was published")
     return None

@@ -63,8 +63,13 @@ class Catalog:
         self._overwrite(table, files, fingerprint, None)
 
     def show(self, name: str, fingerprint: str, edition: int) -> None:
-        """Make the staged snapshot what readers of `name` see, and tag it with the edition. Repeatable."""
+        """Make the staged snapshot what readers of `name` see, and tag it with the edition. Repeatable.
+
+        Never goes back: a refresh that was suspended here comes too late if another has shown a later edition meanwhile.
+        """
         table = self._load(name)
+        if table is not None and _last_edition(table) > edition:
+            return
         snapshot = _snapshot(table, fingerprint) if table is not None else None
         if table is None or snapshot is None:
             beside = self._load(_beside(name))
@@ -88,7 +93,10 @@ class Catalog:
         for namespace in self._catalog.list_namespaces():
             for identifier in self._catalog.list_tables(namespace):
                 name = ".".join(identifier)
-                if name not in kept and not name.endswith(STAGED) and UNTIL not in name:
+                if name in kept or name.endswith(STAGED) or UNTIL in name:
+                    continue
+                table = self._load(name)
+                if table is not None and _last_edition(table) <= edition:
                     self._catalog.rename_table(name, f"{name}{UNTIL}{edition}")
 
     def _overwrite(self, table: Table, files: Sequence[str], fingerprint: str, branch: str | None) -> None:
@@ -125,7 +133,7 @@ class Catalog:
         """The highest number of an edition that any table, current or put away, is tagged with; 0 if there is none."""
         names = [".".join(identifier) for space in self._catalog.list_namespaces() for identifier in self._catalog.list_tables(space)]
         tables = [table for name in names if (table := self._load(name)) is not None]
-        return max((int(tag.removeprefix(TAG)) for table in tables for tag in table.metadata.refs if tag.startswith(TAG)), default=0)
+        return max(map(_last_edition, tables), default=0)
 
     def _load(self, name: str) -> Table | None:
         try:
@@ -186,6 +194,11 @@ def _as_stored(metadata: TableMetadata, schema: pa.Schema) -> TableMetadata:
     ]
     narrow = Schema(*fields, schema_id=current.schema_id, identifier_field_ids=current.identifier_field_ids)
     return metadata.model_copy(update={"schemas": [narrow]})
+
+
+def _last_edition(table: Table) -> int:
+    """The highest number of an edition that the table is tagged with; 0 if there is none."""
+    return max((int(tag.removeprefix(TAG)) for tag in table.metadata.refs if tag.startswith(TAG)), default=0)
 
 
 def _snapshot(table: Table, fingerprint: str) -> int | None:

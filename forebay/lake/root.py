@@ -7,16 +7,14 @@ iceberg/       Iceberg metadata, one folder per table
 slices/        <table>/<fingerprint>/*.parquet: immutable, present = right and done
 inputs/        <sha256>/<file name>: uploads, immutable
 runs/          <id>/: one folder per run
+locks/         one file for each refresh at work, locked as long as its process lives
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from forebay.errors import ForebayError
@@ -36,6 +34,9 @@ class Lake:
         self.slices = root / "slices"
         self.inputs = root / "inputs"
         self.runs = root / "runs"
+        self.locks = root / "locks"
+        self.token = 0
+        """That of the lease under which this process refreshes; 0 outside of a refresh."""
 
     def slice(self, table: str, fingerprint: str) -> Path:
         """The folder of one slice; it exists only when complete."""
@@ -43,32 +44,19 @@ class Lake:
 
     def writable(self, slice_: Path) -> Path:
         """A fresh folder beside `slice_` to build it in, to be renamed to it when complete."""
-        folder = slice_.with_name(f".{slice_.name}.{os.getpid()}")
+        folder = slice_.with_name(f".{slice_.name}.{self.token}.{os.getpid()}")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
 
     def sweep(self) -> None:
-        """Remove unfinished slices that a killed refresh left. Only the holder of the refresh lock may call this."""
+        """Remove unfinished slices that a killed refresh left. Only the holder of the lease calls this; one that has lost it unawares
+        does no harm to its successor, whose token is greater.
+        """
         for left in self.slices.glob("*/.*"):
-            shutil.rmtree(left, ignore_errors=True)
-
-    @contextmanager
-    def refresh_lock(self) -> Iterator[None]:
-        """Held by one refresh at a time; released by the operating system if its process dies."""
-        with (self.root / "refresh.lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise ForebayError(
-                    "refresh.busy", f"another refresh of this project is running (process {holder})", advice="Wait for it to finish"
-                ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
+            token = left.name.split(".")[-2]
+            if not token.isdigit() or int(token) < self.token:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:

@@ -31,6 +31,7 @@ from forebay.project.project import (
     Source,
     Tier2Table,
 )
+from forebay.project.upkeep import read_upkeep
 from forebay.project.values import TYPES, check_value, parameter_type
 from forebay.split import guard, script
 from forebay.split.names import tables_read
@@ -39,7 +40,7 @@ from forebay.split.stage import Stage
 RESERVED = {"tier2", "detail", "results", "prepare"}
 """Names of Iceberg namespaces and of the step before a run's first stage, which a calculation or stage may not take."""
 
-SECTIONS = {"project", "lake", "sources", "tier2", "inputs", "calculations", "limits", "retention"}
+SECTIONS = {"project", "lake", "sources", "tier2", "inputs", "calculations", "limits", "retention", "refresh"}
 READ_OPTIONS = {
     "parquet": {"hive_partitioning", "union_by_name", "binary_as_string"},
     "csv": {
@@ -112,6 +113,8 @@ class _Loader:
         kept = Retention()
         with self._collecting():
             kept = retention(self.document)
+        with self._collecting():
+            read_upkeep(self.document)
         self._distinct()
         calculations = self._each("calculations", lambda n, v, p: self._calculation(n, v, p, inputs))
         self._guard_all(sources, tier2, inputs, calculations)

@@ -21,7 +21,7 @@ from forebay.project.reading import reading as source_reading
 from forebay.refresh import bind
 from forebay.refresh.pieces import relations
 from forebay.refresh.plan import Planned
-from forebay.refresh.slices import Slice, reading
+from forebay.refresh.slices import Slice, read, reading
 from forebay.refresh.write import Written, write
 
 
@@ -63,8 +63,7 @@ def build(
         files = tuple(str(path.relative_to(folder)) for path in written.files)
         size = sum(path.stat().st_size for path in written.files)
         built = Slice(files, rows, size, planned.rows_in, round(time.monotonic() - started, 3), stored(definition, written))
-        complete(folder, target, built)
-        return built
+        return complete(folder, target, built)
 
 
 @contextmanager
@@ -88,16 +87,21 @@ def working(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def complete(folder: Path, target: Path, built: Slice) -> None:
-    """Give what stands in `folder` its real name, now that all of it is there."""
+def complete(folder: Path, target: Path, built: Slice) -> Slice:
+    """Give what stands in `folder` its real name, now that all of it is there. Returns what has that name then."""
     shutil.rmtree(folder / "temp", ignore_errors=True)
     (folder / "slice.json").write_bytes(msgspec.json.encode(built))
     own = [folder / name for name in built.files if not name.startswith("..")]
     _sync([*own, folder / "slice.json", folder])
+    found = read(target)
+    if found is not None:
+        # A refresh that took over from this one was quicker, and an edition may already name its files.
+        return found
     if target.exists():
         # `find` has seen it damaged.
         shutil.rmtree(target)
     folder.rename(target)
+    return built
 
 
 def stored(definition: Definition, written: Written) -> tuple[str, ...]:

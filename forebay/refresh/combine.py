@@ -63,8 +63,7 @@ def combine(
                 check_key_of_table(connection, definition, files)
             seconds = round(time.monotonic() - started, 3)
             built = _table(target, definition, {**slices, **parts}, parts, planned.rows_in, seconds)
-            complete(folder, target, built)
-            return built
+            return complete(folder, target, built)
     except ForebayError as error:
         if error.code != "refresh.failed":
             raise

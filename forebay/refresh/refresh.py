@@ -19,12 +19,16 @@ import msgspec
 
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
+from forebay.lake.trouble import explained
 from forebay.project.edition import Counted, Edition, SourceVersion, Table, Work
 from forebay.project.folder import Folder
 from forebay.project.project import Project
 from forebay.project.summary import summary
+from forebay.project.upkeep import read_upkeep
 from forebay.refresh import gather
+from forebay.refresh.failing import kept_if_it_fails
 from forebay.refresh.gather import Faults
+from forebay.refresh.lease import held
 from forebay.refresh.news import News, Told
 from forebay.refresh.plan import Plan, Planned, plan, with_news
 from forebay.retention.gc import Collected, tidy
@@ -163,17 +167,19 @@ def refresh(
     watching: Watching,
     hashing: Callable[[str, int], None] = lambda path, size: None,
     counting: Counting = lambda sources, rows: None,
+    wait: float = 0.0,
 ) -> Outcome:
     """Bring the project in folder `path` up to date. Raises Problems if tables failed; what was built is kept for the next call.
 
     `hashing` hears of each file that must be read to know its content, and its size in bytes; `counting` of the sources that are
-    counted to choose what to compute ahead, and their rows.
+    counted to choose what to compute ahead, and their rows. `wait` is for how many seconds to wait for another refresh to end.
     """
     started = time.monotonic()
     folder = Folder(path)
+    upkeep = read_upkeep(folder.document)
     lake = open_lake(folder.lake, folder.name, create=True)
     store = Store(lake.state)
-    with lake.refresh_lock():
+    with held(lake, store, upkeep.lease, wait) as lease, kept_if_it_fails(store, lease, upkeep.retries) as attempt:
         current, in_lake = current_edition(store)
         shown = in_lake and lake.catalog.exists() and lake.iceberg.exists()
         if current is not None and not shown and all(table.intact() for table in current.tables.values()):
@@ -185,6 +191,7 @@ def refresh(
             return Outcome(current.number, False, 0, time.monotonic() - started, sources=news)
         from forebay.refresh.count import Counts  # noqa: PLC0415
 
+        attempt.sees(folder)
         lake.sweep()
         counts = Counts(lake, current, counting)
         kept: dict[str, frozenset[str]] = {}
@@ -203,12 +210,15 @@ def refresh(
         if current is not None and not work.plan.publishes and tables == current.tables:
             # Files were touched, but hold what they held; or slices that were lost have been built again, the same.
             if not shown:
+                lease.check()
                 _stage(current, lake)
                 _show(current, lake, store)
             return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told), sources=work.news)
         edition = _edition(work, tables, _next_number(lake, current), counts.used, done, time.monotonic() - started)
+        lease.check()
         _stage(edition, lake)
-        store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode())
+        store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode(), lease.token)
+        lease.check()
         _show(edition, lake, store)
         store.remember_edition(edition.number, edition.published_at, msgspec.json.encode(summary(edition, current)).decode())
         took = time.monotonic() - started
@@ -317,22 +327,25 @@ def _next_number(lake: Lake, current: Edition | None) -> int:
     """Above every edition that readers of the lake have ever seen, even if state was lost or restored from a backup."""
     from forebay.lake.iceberg import Catalog  # noqa: PLC0415
 
-    return max(current.number if current else 0, Catalog(lake.catalog, lake.iceberg).last_edition()) + 1
+    with explained(lake.catalog):
+        return max(current.number if current else 0, Catalog(lake.catalog, lake.iceberg).last_edition()) + 1
 
 
 def _stage(edition: Edition, lake: Lake) -> None:
     from forebay.lake.iceberg import Catalog  # noqa: PLC0415
 
-    catalog = Catalog(lake.catalog, lake.iceberg)
-    for name, table in edition.tables.items():
-        catalog.stage(name, table.files, table.content, table.definition.partition_by)
+    with explained(lake.catalog):
+        catalog = Catalog(lake.catalog, lake.iceberg)
+        for name, table in edition.tables.items():
+            catalog.stage(name, table.files, table.content, table.definition.partition_by)
 
 
 def _show(edition: Edition, lake: Lake, store: Store) -> None:
     from forebay.lake.iceberg import Catalog  # noqa: PLC0415
 
-    catalog = Catalog(lake.catalog, lake.iceberg)
-    for name, table in edition.tables.items():
-        catalog.show(name, table.content, edition.number)
-    catalog.retire(edition.tables, edition.number)
+    with explained(lake.catalog):
+        catalog = Catalog(lake.catalog, lake.iceberg)
+        for name, table in edition.tables.items():
+            catalog.show(name, table.content, edition.number)
+        catalog.retire(edition.tables, edition.number)
     store.shown_in_lake(edition.number)

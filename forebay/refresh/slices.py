@@ -39,14 +39,20 @@ def find(lake: Lake, table: str, fingerprint: str) -> tuple[Path, Slice] | None:
     A table of another name that is equal has the same slice: so it is when a calculation that shared one is renamed or removed.
     """
     for folder in _folders(lake, table, fingerprint):
-        try:
-            slice_ = msgspec.json.decode((folder / "slice.json").read_bytes(), type=Slice)
-            if sum((folder / name).stat().st_size for name in slice_.files) == slice_.bytes:
-                return folder, slice_
-        except (FileNotFoundError, msgspec.DecodeError):
-            # Lost or damaged by somebody: it is built again.
-            continue
+        slice_ = read(folder)
+        if slice_ is not None:
+            return folder, slice_
     return None
+
+
+def read(folder: Path) -> Slice | None:
+    """The slice in `folder`, if it is there and whole."""
+    try:
+        slice_ = msgspec.json.decode((folder / "slice.json").read_bytes(), type=Slice)
+        return slice_ if sum((folder / name).stat().st_size for name in slice_.files) == slice_.bytes else None
+    except (FileNotFoundError, msgspec.DecodeError):
+        # Lost or damaged by somebody: it is built again.
+        return None
 
 
 def _folders(lake: Lake, table: str, fingerprint: str) -> Iterator[Path]:

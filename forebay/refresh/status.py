@@ -15,9 +15,10 @@ from forebay.errors import ForebayError
 from forebay.project.edition import Edition, SourceVersion
 from forebay.project.folder import Folder
 from forebay.project.summary import Summary, file_changes, words
-from forebay.refresh import observe
+from forebay.refresh import gather, observe
 from forebay.refresh.history import summaries
 from forebay.refresh.volatility import Volatility, measured, mismatch
+from forebay.state.failure import Failure
 from forebay.state.store import KnownFile, Store
 
 
@@ -82,7 +83,8 @@ def status(folder: Folder, store: Store) -> Status:
     past = summaries(store)
     known = store.known_files()
     hashed: list[KnownFile] = []
-    sources = tuple(_source(version, folder.path, past, known, hashed) for version in edition.sources.values())
+    sources = tuple(_source(version, folder.path, store, past, known, hashed) for version in edition.sources.values())
+    failure = store.failure()
     store.remember_files(hashed)
     was, is_ = edition.project.files, folder.files
     return Status(
@@ -93,11 +95,20 @@ def status(folder: Folder, store: Store) -> Status:
         project_changed=tuple(file for file in sorted(was | is_) if was.get(file) != is_.get(file)),
         sources=sources,
         tables=tuple(_table(name, edition, past) for name in edition.tables),
+        failure=None if failure is None else _failed(failure),
     )
 
 
+def _failed(failure: Failure) -> str:
+    """A failure in one line: when, how often, what, and what happens next."""
+    first = failure.message.splitlines()[0] if failure.message else failure.code
+    often = f", {failure.attempts} times" if failure.attempts > 1 else ""
+    then = f"; `forebay watch` tries again at {failure.next_retry}" if failure.next_retry else ""
+    return f"{failure.failed_at}{often}: {first}{then}"
+
+
 def _source(
-    version: SourceVersion, folder: Path, past: list[Summary], known: dict[str, KnownFile], hashed: list[KnownFile]
+    version: SourceVersion, folder: Path, store: Store, past: list[Summary], known: dict[str, KnownFile], hashed: list[KnownFile]
 ) -> SourceStatus:
     source = version.source
     files, what, changed = version.files, "unchanged", False
@@ -106,11 +117,15 @@ def _source(
         files, news = observe.identify(observe.listing(source, folder), known)
         hashed += news
         newest = max((file.mtime_ns for file in files), default=None)
-        changes = file_changes(version, msgspec.structs.replace(version, files=files))
-        if changes:
-            what, changed = words(changes), True
+        waiting = gather.unchanged(source, folder, version, store, known)
+        if waiting is None:
+            what, changed = words(file_changes(version, msgspec.structs.replace(version, files=files))) or "changed", True
+        elif waiting:
+            what = "; ".join(waiting)
     except ForebayError as error:
         what, changed = f"{error.code}: {error.what}", True
+    if version.kept:
+        what, changed = f"stays at its last version: {version.kept}", True
     volatility = measured(source.name, past)
     return SourceStatus(
         source=source.name,

@@ -42,6 +42,10 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
 
 from forebay.errors import ForebayError
+from forebay.state import failure as failures
+from forebay.state import lease as leases
+from forebay.state.failure import Failure
+from forebay.state.lease import Lease
 
 SCHEMA = 1
 
@@ -166,7 +170,7 @@ class Store:
             return None, False
         with self._engine.connect() as connection:
             found = connection.execute(select(_about.c.schema)).scalar()
-        return int(found) if found is not None else None, tables >= _metadata.tables.keys()
+        return int(found) if found is not None else None, tables >= _names()
 
     @contextmanager
     def _alone(self) -> Iterator[Connection]:
@@ -197,11 +201,15 @@ class Store:
             row = connection.execute(query).first()
         return (int(row[0]), bool(row[1]), str(row[2])) if row else None
 
-    def publish(self, number: int, published_at: str, document: str) -> None:
-        """Make `number` the current edition, in one transaction. Raises ForebayError if another refresh took that number."""
+    def publish(self, number: int, published_at: str, document: str, token: int | None = None) -> None:
+        """Make `number` the current edition, in one transaction. Raises ForebayError if another refresh took that number, or the lease
+        of which `token` is the token.
+        """
         values = {"number": number, "published_at": published_at, "in_lake": False, "document": document}
         try:
             with self._engine.begin() as connection:
+                if token is not None:
+                    leases.fence(connection, token)
                 connection.execute(insert(_edition).values(values))
         except IntegrityError:
             raise ForebayError(
@@ -275,6 +283,39 @@ class Store:
     def did(self, what: str) -> None:
         with self._engine.begin() as connection:
             connection.execute(insert(_upkeep).prefix_with("OR REPLACE").values(what=what, at=now()))
+    # The lease of the refresh, and its last failure
+
+    def lease(self) -> Lease | None:
+        """Who holds, or last held, the lease; None if nobody ever did."""
+        with self._engine.connect() as connection:
+            return leases.current(connection)
+
+    def take_lease(self, lease: Lease, before: Lease | None) -> bool:
+        with self._engine.begin() as connection:
+            return leases.take(connection, lease, before)
+
+    def renew_lease(self, token: int, expires_at: float) -> bool:
+        with self._engine.begin() as connection:
+            return leases.renew(connection, token, expires_at)
+
+    def release_lease(self, token: int) -> None:
+        with self._engine.begin() as connection:
+            leases.release(connection, token)
+
+    def fence(self, token: int) -> None:
+        """Raise ForebayError unless `token` holds the lease."""
+        with self._engine.begin() as connection:
+            leases.fence(connection, token)
+
+    def failure(self) -> Failure | None:
+        """Why the last refresh failed; None if it did not."""
+        with self._engine.connect() as connection:
+            return failures.current(connection)
+
+    def remember_failure(self, failure: Failure | None) -> None:
+        """Keep `failure` in place of the one before; None forgets it."""
+        with self._engine.begin() as connection:
+            failures.remember(connection, failure)
 
     # Runs
 
@@ -371,10 +412,18 @@ def _as_run(row: Any) -> Run:
     return Run(**{name: row._mapping[name] for name in Run.__struct_fields__})
 
 
+def _tables() -> list[Table]:
+    return [table for metadata in (_metadata, leases.metadata, failures.metadata) for table in metadata.sorted_tables]
+
+
+def _names() -> set[str]:
+    return {table.name for table in _tables()}
+
+
 def _create(engine: Engine) -> None:
     """Make the tables. Two processes may do so at once: each statement is one that a second call leaves alone."""
     with engine.begin() as connection:
-        for table in _metadata.sorted_tables:
+        for table in _tables():
             connection.execute(CreateTable(table, if_not_exists=True))
         connection.execute(insert(_about).prefix_with("OR IGNORE").values(schema=SCHEMA))
 

@@ -14,6 +14,7 @@ import pytest
 from small import SALES, Small, outside, sales, settle
 
 from forebay.errors import ForebayError, Problems
+from forebay.refresh.lease import held
 from forebay.state.store import Store
 
 PRODUCTS = {"path": "data/products.csv", "columns": {"k": "varchar", "name": "varchar"}}
@@ -420,7 +421,7 @@ def test_a_refresh_while_another_holds_the_lease_is_refused_by_name(shop: Small)
         except ForebayError as error:
             found.append(error)
 
-    with shop.lake.refresh_lock():
+    with held(shop.lake, Store(shop.lake.state)):
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()

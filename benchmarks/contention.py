@@ -1,0 +1,118 @@
+"""Five refreshers and twenty users at once over a source that keeps changing: one JSON line.
+
+    python benchmarks/contention.py [SECONDS] [REFRESHERS] [USERS]
+
+Every run must see exactly one edition in all tables it reads, and none may fail. A refresher that finds the lease taken says `refresh.busy`
+(three of five wait for it instead, with --wait); one of them is suspended now and then beyond its lease, and must then publish nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from killing import Killing
+
+
+class Concurrent:
+    """Refreshers and users of one project, and what came of each call."""
+
+    def __init__(self, folder: Path, seed: int = 1) -> None:
+        self.project = Killing(folder, seed)
+        self.chance = random.Random(seed)
+        self.stop = threading.Event()
+        self.refreshes: Counter[str] = Counter()
+        self.waits: list[float] = []
+        self.editions: Counter[int] = Counter()
+        self.problems: list[str] = []
+
+    def run(self, seconds: float, refreshers: int, users: int) -> dict[str, Any]:
+        """All of them for so long. Raises AssertionError if anything was wrong."""
+        assert self._called("refresh")[0] == 0
+        threads = [threading.Thread(target=self._refreshes, args=(number,)) for number in range(refreshers)]
+        threads += [threading.Thread(target=self._runs) for _ in range(users)]
+        threads.append(threading.Thread(target=self._changes))
+        for thread in threads:
+            thread.start()
+        time.sleep(seconds)
+        self.stop.set()
+        for thread in threads:
+            thread.join()
+        assert self.problems == [], self.problems[:5]
+        self.project.at_the_end()
+        return {
+            "benchmark": "contention", "seconds": seconds, "refreshers": refreshers, "users": users, "runs": sum(self.editions.values()),
+            "editions_run_on": len(self.editions), "editions": self.project.small.edition().number, "refreshes": dict(self.refreshes),
+            "run_median_s": round(statistics.median(self.waits), 2), "run_max_s": round(max(self.waits), 2),
+        }  # fmt: skip
+
+    def _changes(self) -> None:
+        while not self.stop.wait(self.chance.uniform(0.2, 1.0)):
+            self.project.change()
+
+    def _refreshes(self, number: int) -> None:
+        waiting = ("--wait", "60s") if number % 2 == 0 else ()
+        while not self.stop.is_set():
+            code, out = self._called("refresh", *waiting, suspended=number == 0)
+            errors = [error["code"] for error in json.loads(out).get("errors", [])] if out else ["nothing said"]
+            self.refreshes[errors[0] if errors else "published" if json.loads(out)["published"] else "unchanged"] += 1
+            # Files that change while they are read are no fault of anybody's.
+            harmless = {"refresh.busy", "refresh.lease_lost", "source.changing", "source.missing"}
+            if code != 0 and not set(errors) <= harmless:
+                self.problems.append(f"a refresh failed: {out}")
+            if waiting and "refresh.busy" in errors:
+                self.problems.append("a refresh did not wait")
+            self.stop.wait(0.1)
+
+    def _runs(self) -> None:
+        while not self.stop.is_set():
+            started = time.monotonic()
+            code, out = self._called("run", "c")
+            if code != 0:
+                self.problems.append(f"a run failed: {out}")
+                continue
+            self.waits.append(time.monotonic() - started)
+            said = json.loads(out)
+            total, *counts = (Decimal(text) for text in said["outputs"]["result"]["preview"][0])
+            expected, rows = self.project.expected(self.project.small.edition(said["edition"]))
+            if (total, counts) != (expected, [rows, rows]):
+                self.problems.append(
+                    f"run {said['run']} on edition {said['edition']} shows {total} in {counts} rows, not {expected} in {rows}"
+                )
+            self.editions[said["edition"]] += 1
+
+    def _called(self, verb: str, *arguments: str, suspended: bool = False) -> tuple[int, str]:
+        command = [sys.executable, "-m", "forebay", verb, *arguments, "--json", "-C", str(self.project.folder)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if suspended and self.chance.random() < 0.5:
+            time.sleep(self.chance.uniform(0.3, 2.0))
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(3.0)
+            process.send_signal(signal.SIGCONT)
+        out, _ = process.communicate()
+        return process.returncode, out
+
+
+def main() -> None:
+    """A minute of it, or as given."""
+    given = [float(text) for text in sys.argv[1:]]
+    seconds, refreshers, users = (*given, *(60.0, 5.0, 20.0)[len(given) :])
+    with tempfile.TemporaryDirectory(prefix="forebay-concurrent-") as folder:
+        print(json.dumps(Concurrent(Path(folder) / "project").run(seconds, int(refreshers), int(users))))
+
+
+if __name__ == "__main__":
+    main()

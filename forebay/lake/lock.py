@@ -1,0 +1,38 @@
+"""Files that a process keeps locked as long as it lives, so that others can tell a dead process from a slow one.
+
+The operating system lets go of the lock when the process ends, however it ends. A new file for each holding: a suspended process keeps
+its own locked, and that must not stand in the way of whoever has taken over from it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+
+class Lock:
+    """A new locked file in `folder`. `release` removes it."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.path = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._file = self.path.open("x")
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def release(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._file.close()
+
+
+def is_held(path: Path) -> bool:
+    """Whether the process that made this file still lives. Where locks cannot be asked, it is taken to live."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from forebay.project.project import Column, Declared, Project, Source
+from forebay.project.tested import Tested
 from forebay.split.reason import Reason
 from forebay.split.stage import Stage
 
@@ -180,3 +181,5 @@ class Edition(Declared, frozen=True):
     """For each input with a hierarchy: the types of its level columns in the hierarchy's table."""
     counts: dict[str, Counted] = msgspec.field(default_factory=dict)
     """What was counted to choose the split, by counting query."""
+    checks: tuple[Tested, ...] = ()
+    """What its tests gave. Those that are to be told again (warnings) are among them."""

@@ -19,6 +19,7 @@ from forebay import config
 from forebay.config import Document
 from forebay.errors import ForebayError, Problems, nearest
 from forebay.project.folder import Folder
+from forebay.project.load_tests import guard_tests, read_tests
 from forebay.project.project import (
     Calculation,
     Hierarchy,
@@ -30,6 +31,7 @@ from forebay.project.project import (
     Source,
     Tier2Table,
 )
+from forebay.project.tests import subjects
 from forebay.project.values import TYPES, check_value, parameter_type
 from forebay.split import guard, script
 from forebay.split.names import tables_read
@@ -138,7 +140,8 @@ class _Loader:
         form = values.get("format") or next((f for p in paths if (f := _format(str(p)))), None)
         if form is None:
             raise self.document.error((*path, "path"), "the format cannot be told from the path", "Add `format: parquet`, `csv` or `json`")
-        source: Source = self._convert(path, {**values, "name": name, "path": paths, "format": form}, Source)
+        tests = read_tests(self.document, (*path, "tests"), values.get("tests"))
+        source: Source = self._convert(path, {**values, "name": name, "path": paths, "format": form, "tests": tests}, Source)
         self._types((*path, "columns"), source.columns)
         for option in source.options:
             if option not in READ_OPTIONS[source.format]:
@@ -165,7 +168,8 @@ class _Loader:
         file, text = self._sql(values, path)
         rest = {key: value for key, value in values.items() if key != "sql"}
         stage = script.read_select(text, file)
-        table = {**rest, "name": name, "file": file, "sql": stage.sql, "line": stage.line}
+        tests = read_tests(self.document, (*path, "tests"), values.get("tests"))
+        table = {**rest, "name": name, "file": file, "sql": stage.sql, "line": stage.line, "tests": tests}
         built: Tier2Table = self._convert(path, table, Tier2Table, computed=("file", "line"), also=("sql",))
         return built
 
@@ -321,6 +325,7 @@ class _Loader:
         for table in tier2:
             with self._collecting():
                 guard.check(Stage(table.name, table.sql, table.line), table.file, known, (), frozen_time=False)
+        self.problems += guard_tests(self.document, subjects(sources, tier2), known)
         for calculation in calculations:
             parameters = [parameter.name for parameter in calculation.parameters]
             visible = [*known, *_mapping(self.document.data.get("inputs"))]

@@ -9,7 +9,7 @@ leaves undone after it (readers of the lake still see the edition before) the ne
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from forebay.lake.root import Lake, open_lake
 from forebay.project.edition import Counted, Edition, File, SourceVersion, Table
 from forebay.project.folder import Folder
 from forebay.project.project import Project
+from forebay.project.tested import Tested
 from forebay.refresh import observe
 from forebay.refresh.plan import Plan, Planned, plan
 from forebay.state.store import Store, now
@@ -43,6 +44,12 @@ class Listener(Protocol):
     def failed(self, table: Planned, error: ForebayError) -> None:
         """One table could not be built."""
 
+    def checking(self, table: str, percent: float) -> None:
+        """How far the tests of a source or Tier-2 table are, 0–100."""
+
+    def checked(self, table: str, found: Sequence[Tested], seconds: float) -> None:
+        """What the tests of a source or Tier-2 table gave, those included that were not run again."""
+
 
 Watching = Callable[[Plan], AbstractContextManager[Listener]]
 """Called with the plan before it is carried out; gives what hears of it."""
@@ -63,6 +70,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What could not be computed ahead and why, in words: it is left to the runs."""
     shared: dict[str, str] = {}
     """For each derived table that is not built because another one is equal: that one. By full names."""
+    checks: tuple[Tested, ...] = ()
+    """What the tests of the edition gave, now or when they were last run."""
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -187,7 +196,8 @@ def refresh(
             _stage(current, lake)
             _show(current, lake, store)
         if current is not None and unchanged(folder, store, current):
-            return Outcome(current.number, False, 0, time.monotonic() - started)
+            return Outcome(current.number, False, 0, time.monotonic() - started, checks=current.checks)
+        from forebay.refresh import checks  # noqa: PLC0415
         from forebay.refresh.count import Counts  # noqa: PLC0415
 
         lake.sweep()
@@ -199,6 +209,7 @@ def refresh(
             work = prospect(folder, lake, store, current, hashing, counts, kept)
             with watching(work.plan) as listener:
                 tables, failures = _build(work, current, lake, listener)
+                found = () if failures else checks.check(work.project, folder.document, work.versions, tables, current, lake, listener)
             if not failures:
                 break
             told += _leave_on_demand(failures, kept)
@@ -207,12 +218,14 @@ def refresh(
             if not shown:
                 _stage(current, lake)
                 _show(current, lake, store)
-            return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told))
-        edition = _edition(work, tables, _next_number(lake, current), counts.used)
+            return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told), checks=found)
+        edition = _edition(work, tables, _next_number(lake, current), counts.used, found)
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode())
         _show(edition, lake, store)
-        return Outcome(edition.number, True, len(work.plan.to_build), time.monotonic() - started, tuple(told), work.bound.shared)
+        checks.sweep(lake, found)
+        took = time.monotonic() - started
+        return Outcome(edition.number, True, len(work.plan.to_build), took, tuple(told), work.bound.shared, found)
 
 
 def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -> list[str]:
@@ -283,10 +296,13 @@ def _to_check(version: SourceVersion, current: Edition | None) -> bool:
     return before is None or (before.source.key, before.identity()) != (version.source.key, version.identity())
 
 
-def _edition(work: Prospect, tables: Mapping[str, Table], number: int, counts: Mapping[str, Counted]) -> Edition:
+def _edition(
+    work: Prospect, tables: Mapping[str, Table], number: int, counts: Mapping[str, Counted], checks: tuple[Tested, ...]
+) -> Edition:
     return Edition(
         number=number, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),
         calculations=work.bound.calculations, input_types=work.bound.input_types, counts=dict(counts),
+        checks=checks,
     )  # fmt: skip
 
 

@@ -53,7 +53,10 @@ class _Bars:
         """One more bar, if there is none of that name."""
         if name not in self._tasks:
             self._shown[name] = shown
-            self._tasks[name] = self._progress.add_task(shown.ljust(self._width), total=100, figures="")
+            self._tasks[name] = self._progress.add_task("", total=100, figures="")
+            self._width = max(self._width, len(shown))
+            for known, task in self._tasks.items():
+                self._progress.update(task, description=self._shown[known].ljust(self._width))
 
     def to(self, name: str, percent: float, figures: str) -> None:
         """`percent` of `name` is done, but not yet the whole."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from forebay.project.finding import Finding
 from forebay.project.project import Column, Declared, Project, Source
-from forebay.project.tested import Tested
 from forebay.split.reason import Reason
 from forebay.split.stage import Stage
 
@@ -181,5 +181,5 @@ class Edition(Declared, frozen=True):
     """For each input with a hierarchy: the types of its level columns in the hierarchy's table."""
     counts: dict[str, Counted] = msgspec.field(default_factory=dict)
     """What was counted to choose the split, by counting query."""
-    checks: tuple[Tested, ...] = ()
+    checks: tuple[Finding, ...] = ()
     """What its tests gave. Those that are to be told again (warnings) are among them."""

@@ -165,7 +165,7 @@ def _relationships(reading: _Reading, written: Any) -> AnyRule:
     columns = reading.names(values[given[0]], given[0])
     table, to = reading.targets(values["to"], "to")
     if len(columns) != len(to):
-        raise reading.error(f"`to` names {len(to)} columns for {len(columns)}", "to")
+        raise reading.error(f"`to` must name as many columns as `{given[0]}`: {len(columns)}", "to")
     return Relationships(columns, table, to)
 
 
@@ -182,7 +182,7 @@ def _sum(reading: _Reading, written: Any) -> AnyRule:
     if more:
         raise reading.error("`equals` must be one column", "equals")
     rule: Sum = reading.convert({**values, "table": table, "equals": equals}, Sum)
-    if rule.tolerance is not None and not 0 <= rule.tolerance < float("inf"):
+    if not 0 <= rule.tolerance < float("inf"):
         raise reading.error("`tolerance` must be 0 or more", "tolerance")
     return rule
 
@@ -211,6 +211,16 @@ _READ: dict[str, Callable[[_Reading, Any], AnyRule]] = {
     "range": _range,
     "sql": _sql,
 }
+
+
+_SAID = (
+    ("the file holds", "`sql` holds"),
+    ("A Tier-2 table is", "A test is"),
+    ("a Tier-2 table cannot", "a test cannot"),
+    ("Move it to the calculation, where the clock is a parameter", "Compare with a date of the data"),
+    ("Declare it under the calculation's parameters", "A test has no parameters"),
+)
+"""What is said of a Tier-2 table's file or a calculation, and how it is said of a test."""
 
 
 class Placing:
@@ -248,8 +258,9 @@ class Placing:
             return error
         lines = self.text.split("\n")
         offset = sum(len(line) + 1 for line in lines[: int(found[1]) - 1]) + int(found[2]) - 1
-        what = error.what.replace("the file holds", "`sql` holds")
-        advice = error.advice.replace("A Tier-2 table", "A test").replace("Move it to the calculation, where the clock is a parameter", "")
+        what, advice = error.what, error.advice
+        for said, meant in _SAID:
+            what, advice = what.replace(said, meant), advice.replace(said, meant)
         return ForebayError(error.code, what, where=self.document.within(self.path, offset), advice=advice)
 
 

@@ -68,13 +68,13 @@ class RowCount(Rule, frozen=True, tag="row_count"):
 
 
 class Sum(Rule, frozen=True, tag="sum"):
-    """The sum of a column is that of a column of another relation. `tolerance` None: exactly, or for DOUBLE to within 1e-9 of the sum of
-    the absolute values."""
+    """The sum of a column is that of a column of another relation, give or take `tolerance`, and for DOUBLE 1e-9 of the sum of the absolute
+    values."""
 
     column: str
     table: str
     equals: str
-    tolerance: float | None = None
+    tolerance: float = 0.0
 
     def relations(self) -> tuple[str, ...]:
         return (self.table,)

@@ -22,9 +22,9 @@ from forebay.engines import duckdb
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake
 from forebay.project.edition import Edition, SourceVersion, Table
+from forebay.project.finding import KEPT, SHOWN, Finding
 from forebay.project.identity import stat_key
 from forebay.project.project import Project
-from forebay.project.tested import KEPT, SHOWN, Tested
 from forebay.project.tests import NoRows, Subject, Test, subjects
 from forebay.refresh import bind, failing
 from forebay.refresh.slices import reading
@@ -42,7 +42,7 @@ class Listener(Protocol):
     def checking(self, table: str, percent: float) -> None:
         """How far the tests of a source or Tier-2 table are, 0–100."""
 
-    def checked(self, table: str, found: Sequence[Tested], seconds: float) -> None:
+    def checked(self, table: str, found: Sequence[Finding], seconds: float) -> None:
         """What the tests of a source or Tier-2 table gave, those included that were not run again."""
 
 
@@ -54,25 +54,26 @@ def check(
     current: Edition | None,
     lake: Lake,
     listener: Listener,
-) -> tuple[Tested, ...]:
+) -> tuple[Finding, ...]:
     """Every test of the project over these sources and Tier-2 tables. Raises Problems naming each that fails as an error."""
     relations = _Relations(versions, tables)
     tested = [subject for subject in subjects(project.sources, project.tier2) if subject.tests]
     known = {one.digest: one for one in (current.checks if current else ()) if one.digest}
     digests = {(s.name, t.name): _digest(s, t, relations) for s in tested for t in s.tests}
     new = [(s, t) for s in tested for t in s.tests if digests[s.name, t.name] not in known]
-    found: list[Tested] = []
+    found: list[Finding] = []
+    for name in dict.fromkeys(s.name for s, _ in new):
+        listener.checking(name, 0.0)
     with _Running(project, relations, lake, new) as running:
         for subject in tested:
             started = time.monotonic()
-            own: list[Tested] = []
+            own: list[Finding] = []
             for number, test in enumerate(subject.tests):
                 digest = digests[subject.name, test.name]
                 if digest in known:
                     own.append(known[digest])
                     continue
                 running.progress = partial(_tell, listener, subject, number)
-                running.progress(0.0)
                 own.append(running.run(subject, test, digest))
             if any(subject is one for one, _ in new):
                 listener.checked(subject.name, own, time.monotonic() - started)
@@ -89,7 +90,7 @@ def _tell(listener: Listener, subject: Subject, number: int, percent: float) -> 
     listener.checking(subject.name, (100 * number + percent) / len(subject.tests))
 
 
-def sweep(lake: Lake, found: Sequence[Tested]) -> None:
+def sweep(lake: Lake, found: Sequence[Finding]) -> None:
     """Remove the rows of tests that hold now, or are no more."""
     named = {one.file for one in found if one.file}
     for path in lake.checks.glob("*"):
@@ -97,7 +98,7 @@ def sweep(lake: Lake, found: Sequence[Tested]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _problem(document: Document, tested: Sequence[Subject], one: Tested) -> ForebayError:
+def _problem(document: Document, tested: Sequence[Subject], one: Finding) -> ForebayError:
     subject = next(subject for subject in tested if subject.name == one.table)
     number = next(number for number, test in enumerate(subject.tests) if test.name == one.test)
     where = document.where((subject.section, subject.name, "tests", number))
@@ -169,8 +170,8 @@ class _Running:
             self.connection.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, subject: Subject, test: Test, digest: str) -> Tested:
-        one = Tested(subject.section, subject.name, test.name, test.severity)
+    def run(self, subject: Subject, test: Test, digest: str) -> Finding:
+        one = Finding(subject.section, subject.name, test.name, test.severity)
         try:
             self._views(subject, test)
             found = self._found(subject, test)
@@ -219,7 +220,7 @@ class _Running:
         texts = ", ".join(f"CAST({sql} AS VARCHAR)" for sql in wanted)
         return self._execute(f"SELECT {texts} FROM {duckdb.quoted(relation)}")[0]
 
-    def _shown(self, one: Tested, subject: Subject, test: Test) -> Tested:
+    def _shown(self, one: Finding, subject: Subject, test: Test) -> Finding:
         """With its first rows, and more of them in a file."""
         select = failing.rows(test.rule, subject, self.relations.schemas)
         # No relation of a project has a name with a blank.

@@ -197,9 +197,7 @@ def _judge_sum(rule: Sum, subject: Subject, sums: Sequence[str], schemas: Schema
     # The engine would have to bring both to one type, which may not hold them.
     with localcontext(prec=400):
         if ours.is_finite() and theirs.is_finite():
-            allowed = Decimal(str(rule.tolerance)) if rule.tolerance is not None else Decimal(0)
-            if rule.tolerance is None and len(sums) > 2:
-                allowed = max(map(Decimal, sums[2:])) * _OF_DOUBLES
+            allowed = Decimal(str(rule.tolerance)) + max(map(Decimal, sums[2:]), default=Decimal(0)) * _OF_DOUBLES
             difference = ours - theirs
             if abs(difference) <= allowed:
                 return Found(0, "")

@@ -20,9 +20,9 @@ import msgspec
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
 from forebay.project.edition import Counted, Edition, File, SourceVersion, Table
+from forebay.project.finding import Finding
 from forebay.project.folder import Folder
 from forebay.project.project import Project
-from forebay.project.tested import Tested
 from forebay.refresh import observe
 from forebay.refresh.plan import Plan, Planned, plan
 from forebay.state.store import Store, now
@@ -47,7 +47,7 @@ class Listener(Protocol):
     def checking(self, table: str, percent: float) -> None:
         """How far the tests of a source or Tier-2 table are, 0–100."""
 
-    def checked(self, table: str, found: Sequence[Tested], seconds: float) -> None:
+    def checked(self, table: str, found: Sequence[Finding], seconds: float) -> None:
         """What the tests of a source or Tier-2 table gave, those included that were not run again."""
 
 
@@ -70,7 +70,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """What could not be computed ahead and why, in words: it is left to the runs."""
     shared: dict[str, str] = {}
     """For each derived table that is not built because another one is equal: that one. By full names."""
-    checks: tuple[Tested, ...] = ()
+    checks: tuple[Finding, ...] = ()
     """What the tests of the edition gave, now or when they were last run."""
 
 
@@ -297,7 +297,7 @@ def _to_check(version: SourceVersion, current: Edition | None) -> bool:
 
 
 def _edition(
-    work: Prospect, tables: Mapping[str, Table], number: int, counts: Mapping[str, Counted], checks: tuple[Tested, ...]
+    work: Prospect, tables: Mapping[str, Table], number: int, counts: Mapping[str, Counted], checks: tuple[Finding, ...]
 ) -> Edition:
     return Edition(
         number=number, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),

@@ -16,7 +16,7 @@ _WIDTH = 100
 _WIDEST = 30
 
 
-class Tested(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One test and what it found. It holds if nothing is said against it."""
 
     section: str

@@ -113,7 +113,9 @@ FAILING: list[tuple[dict[str, Any], str, list[list[str]]]] = [
 
 
 @pytest.mark.parametrize(("test", "what", "rows"), FAILING, ids=[str(test) for test, _, _ in FAILING])
-def test_a_test_that_fails_publishes_nothing_and_shows_the_rows(shop: Small, test: dict[str, Any], what: str, rows: list[list[str]]) -> None:
+def test_a_test_that_fails_publishes_nothing_and_shows_the_rows(
+    shop: Small, test: dict[str, Any], what: str, rows: list[list[str]]
+) -> None:
     (error,) = failed(declare(shop, {"name": "t", **test}))
     assert what in error.what
     assert "test `t` of source `sales`" in error.what
@@ -298,7 +300,9 @@ def test_more_rows_than_a_file_takes_are_counted_all(small: Small) -> None:
 
 def test_odd_names_and_values_are_told_as_they_are(small: Small) -> None:
     odd = 'a "b", [red]c[/] $d'
-    small.parquet("data/odd.parquet", f"SELECT range AS \"{odd.replace(chr(34), chr(34) * 2)}\", 'x' || chr(10) || '''y' AS \"rows\" FROM range(2)")
+    small.parquet(
+        "data/odd.parquet", f"SELECT range AS \"{odd.replace(chr(34), chr(34) * 2)}\", 'x' || chr(10) || '''y' AS \"rows\" FROM range(2)"
+    )
     small.declare(sources={"select": {"path": "data/odd.parquet", "tests": [{"range": {"column": odd, "max": 0}}, {"unique": "rows"}]}})
     first, second = failed(small)
     assert f"`{odd}` above 0" in first.what and odd in first.what.splitlines()[1]
@@ -308,7 +312,13 @@ def test_odd_names_and_values_are_told_as_they_are(small: Small) -> None:
 
 
 def test_names_that_tests_are_not_given_are_told_apart(shop: Small) -> None:
-    declare(shop, {"sql": "SELECT 1 FROM sales WHERE id = 9"}, {"sql": "SELECT 1 FROM sales WHERE id = 8"}, {"not_null": "id"}, {"not_null": "id"})
+    declare(
+        shop,
+        {"sql": "SELECT 1 FROM sales WHERE id = 9"},
+        {"sql": "SELECT 1 FROM sales WHERE id = 8"},
+        {"not_null": "id"},
+        {"not_null": "id"},
+    )
     assert [one.test for one in shop.refresh().checks] == ["sql", "sql_2", "not_null_id", "not_null_id_2"]
 
 

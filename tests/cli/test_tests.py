@@ -8,9 +8,18 @@ from coffee import Project
 YAML = "forebay.yaml"
 
 
-def with_tests(project: Project, tests: str, after: str = "    volatility: daily\n") -> None:
+@pytest.fixture
+def project(project: Project) -> Project:
+    """The project without the tests that it comes with."""
+    content = project.read(YAML)
+    begin, end = content.index("    tests:"), content.index("  products:\n")
+    project.write(YAML, content[:begin] + content[end:])
+    return project
+
+
+def with_tests(project: Project, tests: str) -> None:
     """Give the source `sales` tests."""
-    project.replace(YAML, after, f"{after}    tests:\n{tests}")
+    project.replace(YAML, "    volatility: daily\n", f"    volatility: daily\n    tests:\n{tests}")
 
 
 def place_of(project: Project, text: str) -> str:

@@ -68,7 +68,11 @@ class _Bars:
 
     def failed(self, name: str) -> None:
         """`name` went no further."""
-        self._end(name, "failed", None)
+        self.stopped(name, "failed")
+
+    def stopped(self, name: str, figures: str) -> None:
+        """`name` went no further, for the reason given."""
+        self._end(name, figures, None)
 
     def _end(self, name: str, figures: str, percent: float | None) -> None:
         self._progress.update(self._tasks[name], completed=percent, figures=figures)
@@ -120,7 +124,8 @@ class Refreshing:
         names = ", ".join(f"{one.test}{' (warning)' if one.severity == 'warning' else ''}" for one in failing)
         what = f"{len(failing)} of {tests} {'fails' if len(failing) == 1 else 'fail'}: {names}"
         figures = what if failing else f"{tests} {'holds' if len(found) == 1 else 'hold'}"
-        self._bars.done(f"{table} tests", f"{figures}, {seconds(seconds_)}")
+        errors = any(one.severity == "error" for one in failing)
+        (self._bars.stopped if errors else self._bars.done)(f"{table} tests", f"{figures}, {seconds(seconds_)}")
 
 
 @contextmanager

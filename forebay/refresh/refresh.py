@@ -24,6 +24,7 @@ from forebay.project.finding import Finding
 from forebay.project.folder import Folder
 from forebay.project.project import Project
 from forebay.refresh import observe
+from forebay.refresh.account import Account, accounts
 from forebay.refresh.plan import Plan, Planned, plan
 from forebay.state.store import Store, now
 
@@ -72,6 +73,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """For each derived table that is not built because another one is equal: that one. By full names."""
     checks: tuple[Finding, ...] = ()
     """What the tests of the edition gave, now or when they were last run."""
+    accounts: dict[str, Account] = {}
+    """For each declared Tier-2 table, the rows that it reads and that it holds."""
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -196,7 +199,7 @@ def refresh(
             _stage(current, lake)
             _show(current, lake, store)
         if current is not None and unchanged(folder, store, current):
-            return Outcome(current.number, False, 0, time.monotonic() - started, checks=current.checks)
+            return Outcome(current.number, False, 0, time.monotonic() - started, checks=current.checks, accounts=accounts(current))
         from forebay.refresh import checks  # noqa: PLC0415
         from forebay.refresh.count import Counts  # noqa: PLC0415
 
@@ -218,14 +221,15 @@ def refresh(
             if not shown:
                 _stage(current, lake)
                 _show(current, lake, store)
-            return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told), checks=found)
+            return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told), checks=found, accounts=accounts(current))
         edition = _edition(work, tables, _next_number(lake, current), counts.used, found)
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode())
         _show(edition, lake, store)
         checks.sweep(lake, found)
         took = time.monotonic() - started
-        return Outcome(edition.number, True, len(work.plan.to_build), took, tuple(told), work.bound.shared, found)
+        built = len(work.plan.to_build)
+        return Outcome(edition.number, True, built, took, tuple(told), work.bound.shared, found, accounts(edition))
 
 
 def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -> list[str]:

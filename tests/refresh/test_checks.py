@@ -388,3 +388,11 @@ def test_a_killed_refresh_leaves_no_rows_of_tests_behind_for_long(shop: Small) -
     shop.write("data/sales/2.csv", sales((5, "c", "9.00")))
     shop.refresh()
     assert [path.name for path in shop.lake.checks.iterdir()] == ["sales.unique_k.csv"]
+
+
+def test_a_refresh_accounts_for_the_rows_of_declared_tables(shop: Small) -> None:
+    declare(shop, named="SELECT b.k, p.name FROM by_k b JOIN products p USING (k)")
+    outcome = shop.refresh()
+    found = {name: (account.reads, account.rows) for name, account in outcome.accounts.items()}
+    assert found == {"by_k": ({"sales": 4}, 3), "named": ({"products": 3, "by_k": 3}, 2)}
+    assert shop.refresh().accounts == outcome.accounts

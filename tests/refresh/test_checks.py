@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
-from small import SALES, Small, sales
+from small import SALES, Heard, Small, sales
 
 from forebay.errors import ForebayError, Problems
 from forebay.project.finding import Finding
-from forebay.refresh.refresh import Outcome
+from forebay.refresh.refresh import Outcome, refresh
 
 PRODUCTS = {"path": "data/products.csv", "columns": {"k": "varchar", "name": "varchar", "price": "double"}}
 ROWS = [(1, "a", "1.00"), (2, "a", "2.50"), (3, "b", ""), (4, "", "-4.00")]
@@ -396,3 +400,47 @@ def test_a_refresh_accounts_for_the_rows_of_declared_tables(shop: Small) -> None
     found = {name: (account.reads, account.rows) for name, account in outcome.accounts.items()}
     assert found == {"by_k": ({"sales": 4}, 3), "named": ({"products": 3, "by_k": 3}, 2)}
     assert shop.refresh().accounts == outcome.accounts
+
+
+def test_a_source_overwritten_while_its_tests_run_is_noticed_and_nothing_published(shop: Small) -> None:
+    declare(shop, {"not_null": "id"})
+
+    class Overwriting(Heard):
+        def checking(self, table: str, percent: float) -> None:
+            shop.write("data/sales/1.csv", sales(*ROWS[:3], (4, "b", "-4.00")))
+
+    heard = Overwriting()
+    with pytest.raises(ForebayError) as caught:
+        refresh(shop.folder, heard.watching)
+    assert caught.value.code == "source.changing"
+    assert "sales/1.csv" in caught.value.where
+    assert shop.refresh().number == 1
+
+
+def test_a_refresh_killed_in_its_tests_is_finished_by_the_next(shop: Small) -> None:
+    declare(shop, {"unique": "id"}, {"unique": "k", "severity": "warning"})
+    code = (
+        "import os, signal, sys; from pathlib import Path; from small import Heard; from forebay.refresh.refresh import refresh\n"
+        "class Killed(Heard):\n"
+        "    def checked(self, *_): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "refresh(Path(sys.argv[1]), Killed().watching)"
+    )
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run([sys.executable, "-c", code, str(shop.folder)], env={**os.environ, "PYTHONPATH": path}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    finished = shop.slices()
+    assert finished
+    assert shop.refresh().number == 1
+    assert shop.heard.built_tables == []
+    assert shop.slices() == finished
+    assert not [*shop.lake.slices.glob("*/.*")]
+
+
+def test_tests_keep_within_the_limits_of_a_refresh(small: Small) -> None:
+    small.parquet("data/many.parquet", "SELECT hash(range)::VARCHAR || hash(-range)::VARCHAR AS i FROM range(3000000)")
+    many = {"path": "data/many.parquet", "tests": [{"unique": "i"}]}
+    small.declare(sources={"many": many}, limits={"refresh_memory": "60MB", "refresh_temp_disk": "1MB"})
+    (error,) = failed(small)
+    assert "test `unique_i` of source `many`: it could not be run: needed more than" in error.what
+    assert "limits.refresh_" in error.what
+    assert not [*small.lake.slices.glob("*/.*")]

@@ -28,7 +28,8 @@ class Document:
     def __init__(self, file: str, content: bytes) -> None:
         self.file = file
         try:
-            tree = _reader().load(content.decode())
+            self._text = content.decode()
+            tree = _reader().load(self._text)
         except UnicodeDecodeError as error:
             raise ForebayError("project.unreadable", str(error), where=file, advice="Save it as UTF-8") from None
         except MarkedYAMLError as error:
@@ -54,6 +55,34 @@ class Document:
                 break
             node = node[step]
         return f"{self.file}:{line + 1}:{column + 1}"
+
+    def within(self, path: Path_, offset: int) -> str:
+        """ "file:line:column" of one character of the text at `path`, which may be quoted, folded or a block. Else that of the text."""
+        holder: Any = self._tree
+        for step in path[:-1]:
+            holder = holder[step]
+        value = str(holder[path[-1]])
+        line, column = holder.lc.value(path[-1]) if isinstance(holder, CommentedMap) else holder.lc.item(path[-1])
+        lines = self._text.split("\n")
+        # YAML changes the blanks of a text, and adds quotes and backslashes; every other character stands in the file as it is.
+        if lines[line][column] in "|>":
+            line, column = line + 1, 0
+        elif lines[line][column] in "'\"":
+            column += 1
+        raw = "\n".join([lines[line][column:], *lines[line + 1 :]])
+        at = 0
+        for number, character in enumerate(value):
+            if character.isspace():
+                continue
+            while at < len(raw) and raw[at] != character and (raw[at].isspace() or raw[at] in "\\'"):
+                at += 1
+            if at >= len(raw) or raw[at] != character:
+                break
+            if number >= offset:
+                down = raw.count("\n", 0, at)
+                return f"{self.file}:{line + 1 + down}:{at - raw.rfind(chr(10), 0, at) if down else column + at + 1}"
+            at += 1
+        return self.where(path)
 
     def error(self, path: Path_, what: str, advice: str = "", code: str = "project.invalid") -> ForebayError:
         """A problem with the value at `path`."""

@@ -39,6 +39,7 @@ class Heard:
         self.plan: Plan | None = None
         self.built_tables: list[str] = []
         self.failed_tables: list[str] = []
+        self.checked_tables: list[str] = []
         self.hashed: list[str] = []
 
     def hashing(self, path: str, size: int) -> None:
@@ -57,6 +58,12 @@ class Heard:
 
     def failed(self, table: Planned, error: Exception) -> None:
         self.failed_tables.append(table.definition.name)
+
+    def checking(self, table: str, percent: float) -> None:
+        pass
+
+    def checked(self, table: str, found: Any, seconds: float) -> None:
+        self.checked_tables.append(table)
 
 
 class Small:

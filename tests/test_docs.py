@@ -12,7 +12,7 @@ from cyclopts import App
 
 from forebay.cli import exit_codes
 from forebay.cli.app import app
-from forebay.project import project, upkeep
+from forebay.project import project, tests, upkeep
 from forebay.project.load import READ_OPTIONS, SECTIONS
 from forebay.project.values import parameter_type
 
@@ -82,6 +82,8 @@ def test_exit_codes_are_documented() -> None:
 DECLARED = [
     ("## sources", project.Source, {"name"}, set()),
     ("## tier2", project.Tier2Table, {"name", "file", "line"}, set()),
+    ("### tests", tests.Test, {"rule"}, set(tests.KINDS)),
+    *(("### tests", rule, {"table"}, set()) for rule in tests.Rule.__subclasses__()),
     ("## inputs", project.Input, {"name"}, set()),
     ("## inputs", project.InputColumn, {"name"}, set()),
     ("### hierarchy", project.Hierarchy, set(), set()),

@@ -39,6 +39,7 @@ class _Bars:
             disable=quiet or not err.is_terminal,
             refresh_per_second=12,
         )
+        self._shown = {name: name for name in names}
         self._tasks = {name: self._progress.add_task(name.ljust(self._width), total=100, figures="") for name in names}
 
     def __enter__(self) -> _Bars:
@@ -47,6 +48,15 @@ class _Bars:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def add(self, name: str, shown: str) -> None:
+        """One more bar, if there is none of that name."""
+        if name not in self._tasks:
+            self._shown[name] = shown
+            self._tasks[name] = self._progress.add_task("", total=100, figures="")
+            self._width = max(self._width, len(shown))
+            for known, task in self._tasks.items():
+                self._progress.update(task, description=self._shown[known].ljust(self._width))
 
     def to(self, name: str, percent: float, figures: str) -> None:
         """`percent` of `name` is done, but not yet the whole."""
@@ -58,12 +68,16 @@ class _Bars:
 
     def failed(self, name: str) -> None:
         """`name` went no further."""
-        self._end(name, "failed", None)
+        self.stopped(name, "failed")
+
+    def stopped(self, name: str, figures: str) -> None:
+        """`name` went no further, for the reason given."""
+        self._end(name, figures, None)
 
     def _end(self, name: str, figures: str, percent: float | None) -> None:
         self._progress.update(self._tasks[name], completed=percent, figures=figures)
         if self._progress.disable and not self._quiet:
-            err.print(f"  {name.ljust(self._width)}  {escape(figures)}")
+            err.print(f"  {self._shown[name].ljust(self._width)}  {escape(figures)}")
 
 
 class Refreshing:
@@ -97,6 +111,21 @@ class Refreshing:
     def failed(self, table: Any, _: ForebayError) -> None:
         """One table could not be built; the error itself is told at the end."""
         self._bars.failed(short(table.definition))
+
+    def checking(self, table: str, percent: float) -> None:
+        """How far the tests of a source or Tier-2 table are, 0–100."""
+        self._bars.add(f"{table} tests", table)
+        self._bars.to(f"{table} tests", percent, "tests")
+
+    def checked(self, table: str, found: Any, seconds_: float) -> None:
+        """What its tests gave; what is wrong is told at the end."""
+        failing = [one for one in found if not one.holds]
+        tests = count(len(found), "test")
+        names = ", ".join(f"{one.test}{' (warning)' if one.severity == 'warning' else ''}" for one in failing)
+        what = f"{len(failing)} of {tests} {'fails' if len(failing) == 1 else 'fail'}: {names}"
+        figures = what if failing else f"{tests} {'holds' if len(found) == 1 else 'hold'}"
+        errors = any(one.severity == "error" for one in failing)
+        (self._bars.stopped if errors else self._bars.done)(f"{table} tests", f"{figures}, {seconds(seconds_)}")
 
 
 @contextmanager

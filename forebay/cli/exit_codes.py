@@ -32,6 +32,7 @@ _BY_AREA = {
     "project": PROJECT, "file": PROJECT, "sql": PROJECT, "split": PROJECT, "tier2": PROJECT, "edition": PROJECT, "lake": PROJECT,
     "state": PROJECT,
     "parameter": REFUSED, "input": REFUSED, "run": RUN_FAILED, "verify": RUN_FAILED, "refresh": REFRESH_FAILED, "source": REFRESH_FAILED,
+    "check": REFRESH_FAILED,
 }  # fmt: skip
 
 

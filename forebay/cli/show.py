@@ -116,10 +116,12 @@ def checked(checked: Any, *, as_json: bool) -> None:
         )
         return
     kinds = [t.definition.kind for t in checked.plan.tables]
+    tests = sum(len(one.tests) for one in (*project.sources, *project.tier2))
     out.print(
         f"{project.name} is right: {count(len(project.sources), 'source')}, {count(len(project.tier2), 'declared Tier-2 table')}, "
         f"{count(len(project.inputs), 'input')}, {count(len(project.calculations), 'calculation')}; "
         f"{kinds.count('derived')} derived and {kinds.count('detail')} captured Tier-2 tables"
+        + (f"; {count(tests, 'test')}" if tests else "")
     )
 
 
@@ -187,6 +189,11 @@ def refreshed(outcome: Any, *, as_json: bool) -> int:
     for words in outcome.on_demand:
         err.print(f"[yellow]{escape(words)}[/]")
     _sources(outcome.sources)
+    for test in outcome.checks:
+        if not test.holds:
+            err.print(f"[yellow]warning[/]  {escape(test.text)}")
+            if test.rest:
+                err.print(f"  [dim]→[/] {_from_here(test.rest)}")
     if outcome.published:
         out.print(f"edition {outcome.number} published in {seconds(outcome.seconds)}, {count(outcome.built, 'table')} built")
         from forebay.cli import history  # noqa: PLC0415  # it builds on this module

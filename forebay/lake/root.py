@@ -5,6 +5,7 @@ state.db       editions, runs, file hashes
 catalog.db     the Iceberg catalogue
 iceberg/       Iceberg metadata, one folder per table
 slices/        <table>/<fingerprint>/*.parquet: immutable, present = right and done
+checks/        <table>.<test>.csv: rows that break a test
 inputs/        <sha256>/<file name>: uploads, immutable
 runs/          <id>/: one folder per run
 locks/         one file for each refresh at work, locked as long as its process lives
@@ -32,6 +33,7 @@ class Lake:
         self.catalog = root / "catalog.db"
         self.iceberg = root / "iceberg"
         self.slices = root / "slices"
+        self.checks = root / "checks"
         self.inputs = root / "inputs"
         self.runs = root / "runs"
         self.locks = root / "locks"

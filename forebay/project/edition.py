@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from forebay.project.finding import Finding
 from forebay.project.project import Column, Declared, Project, Source
 from forebay.split.reason import Reason
 from forebay.split.stage import Stage
@@ -241,3 +242,5 @@ class Edition(Declared, frozen=True):
     """What the refresh that published this edition built, by the tables' full names."""
     seconds: float = 0.0
     """How long that refresh took until it published."""
+    checks: tuple[Finding, ...] = ()
+    """What its tests gave. Those that are to be told again (warnings) are among them."""

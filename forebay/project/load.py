@@ -19,6 +19,7 @@ from forebay import config
 from forebay.config import Document
 from forebay.errors import ForebayError, Problems, nearest
 from forebay.project.folder import Folder
+from forebay.project.load_tests import guard_tests, read_tests
 from forebay.project.project import (
     Calculation,
     Hierarchy,
@@ -31,6 +32,7 @@ from forebay.project.project import (
     Source,
     Tier2Table,
 )
+from forebay.project.tests import subjects
 from forebay.project.upkeep import read_upkeep
 from forebay.project.values import TYPES, check_value, parameter_type
 from forebay.split import guard, script
@@ -176,6 +178,7 @@ class _Loader:
                 given["settle"] = config.duration(values["settle"])
             except ValueError as error:
                 raise self.document.error((*path, "settle"), str(error)) from None
+        given["tests"] = read_tests(self.document, (*path, "tests"), values.get("tests"))
         given["deleted"] = self._deleted(values.get("deleted"), (*path, "deleted"))
         source: Source = self._convert(path, given, Source)
         self._upsert(source, path)
@@ -229,7 +232,8 @@ class _Loader:
         file, text = self._sql(values, path)
         rest = {key: value for key, value in values.items() if key != "sql"}
         stage = script.read_select(text, file)
-        table = {**rest, "name": name, "file": file, "sql": stage.sql, "line": stage.line}
+        tests = read_tests(self.document, (*path, "tests"), values.get("tests"))
+        table = {**rest, "name": name, "file": file, "sql": stage.sql, "line": stage.line, "tests": tests}
         built: Tier2Table = self._convert(path, table, Tier2Table, computed=("file", "line"), also=("sql",))
         return built
 
@@ -385,6 +389,7 @@ class _Loader:
         for table in tier2:
             with self._collecting():
                 guard.check(Stage(table.name, table.sql, table.line), table.file, known, (), frozen_time=False)
+        self.problems += guard_tests(self.document, subjects(sources, tier2), known)
         for calculation in calculations:
             parameters = [parameter.name for parameter in calculation.parameters]
             visible = [*known, *_mapping(self.document.data.get("inputs"))]

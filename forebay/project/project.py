@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from forebay.project.tests import Test
 from forebay.split.stage import Stage
 
 Scalar = bool | int | float | str | None
@@ -44,6 +45,7 @@ class Source(Declared, frozen=True):
     volatility: Volatility | None = None
     immutable: bool = False
     """Runs may read the source's own files instead of a captured copy: its owner promises never to change them in place."""
+    tests: tuple[Test, ...] = ()
     latest: str | None = None
     """Of several rows with one `key`, the one with the greatest value in this column is the row; the others are its past."""
     deleted: str | None = None
@@ -77,6 +79,7 @@ class Tier2Table(Declared, frozen=True):
     """One row per key; checked before the table is published."""
     partition_by: str | None = None
     sort_by: tuple[str, ...] = ()
+    tests: tuple[Test, ...] = ()
 
 
 class InputColumn(Declared, frozen=True):

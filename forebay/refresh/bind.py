@@ -21,6 +21,7 @@ from forebay.errors import ForebayError, Problems, nearest
 from forebay.project.edition import Compiled, Definition, SourceVersion, StoredColumn
 from forebay.project.project import Calculation, Column, Project, Tier2Table
 from forebay.project.values import sample
+from forebay.refresh.bind_tests import bind_tests
 from forebay.refresh.count import Counts
 from forebay.refresh.fault import source_error as source_error  # noqa: PLC0414  # for the builders
 from forebay.refresh.pieces import Sliced
@@ -85,6 +86,7 @@ class _Binder:
             self._empty(name, columns)
         declared = [definition for table in self._tier2_in_order() if (definition := self._declared(table))]
         input_types = self._inputs()
+        self.problems += bind_tests(self.project, self.document, self.schemas, self.connection)
         if self.problems:
             raise Problems(self.problems)
         parts = []

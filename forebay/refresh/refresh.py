@@ -9,7 +9,7 @@ leaves undone after it (readers of the lake still see the edition before) the ne
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,13 @@ from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
 from forebay.lake.trouble import explained
 from forebay.project.edition import Counted, Edition, SourceVersion, Table, Work
+from forebay.project.finding import Finding
 from forebay.project.folder import Folder
 from forebay.project.project import Project
 from forebay.project.summary import summary
 from forebay.project.upkeep import read_upkeep
 from forebay.refresh import gather
+from forebay.refresh.account import Account, accounts
 from forebay.refresh.failing import kept_if_it_fails
 from forebay.refresh.gather import Faults
 from forebay.refresh.lease import held
@@ -50,6 +52,12 @@ class Listener(Protocol):
 
     def failed(self, table: Planned, error: ForebayError) -> None:
         """One table could not be built."""
+
+    def checking(self, table: str, percent: float) -> None:
+        """How far the tests of a source or Tier-2 table are, 0–100."""
+
+    def checked(self, table: str, found: Sequence[Finding], seconds: float) -> None:
+        """What the tests of a source or Tier-2 table gave, those included that were not run again."""
 
 
 Watching = Callable[[Plan], AbstractContextManager[Listener]]
@@ -77,6 +85,10 @@ class Outcome(msgspec.Struct, frozen=True):
     """What was deleted because it was beyond its time, if anything was looked for."""
     not_collected: str = ""
     """Why nothing could be deleted, in words."""
+    checks: tuple[Finding, ...] = ()
+    """What the tests of the edition gave, now or when they were last run."""
+    accounts: dict[str, Account] = {}
+    """For each declared Tier-2 table, the rows that it reads and that it holds."""
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -188,7 +200,10 @@ def refresh(
         waiting: list[Told] = []
         if current is not None and unchanged(folder, store, current, waiting):
             news = News(skipped=gather.skipped(current.sources), waiting=tuple(waiting))
-            return Outcome(current.number, False, 0, time.monotonic() - started, sources=news)
+            return Outcome(
+                current.number, False, 0, time.monotonic() - started, sources=news, checks=current.checks, accounts=accounts(current)
+            )  # fmt: skip
+        from forebay.refresh import checks  # noqa: PLC0415
         from forebay.refresh.count import Counts  # noqa: PLC0415
 
         attempt.sees(folder)
@@ -203,6 +218,7 @@ def refresh(
             work = prospect(folder, lake, store, current, hashing, counts, kept, faults)
             with watching(work.plan) as listener:
                 tables, failures = _build(work, current, lake, listener, done)
+                found = () if failures else checks.check(work.project, folder.document, work.versions, tables, current, lake, listener)
             if not failures:
                 break
             if not faults.learn([error for _, error in failures], work.versions, current):
@@ -213,18 +229,24 @@ def refresh(
                 lease.check()
                 _stage(current, lake)
                 _show(current, lake, store)
-            return Outcome(current.number, False, 0, time.monotonic() - started, tuple(told), sources=work.news)
-        edition = _edition(work, tables, _next_number(lake, current), counts.used, done, time.monotonic() - started)
+            return Outcome(
+                current.number, False, 0, time.monotonic() - started, tuple(told), sources=work.news, checks=found,
+                accounts=accounts(current),
+            )  # fmt: skip
+        edition = _edition(work, tables, _next_number(lake, current), counts.used, done, time.monotonic() - started, found)
         lease.check()
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode(), lease.token)
         lease.check()
         _show(edition, lake, store)
         store.remember_edition(edition.number, edition.published_at, msgspec.json.encode(summary(edition, current)).decode())
+        checks.sweep(lake, found)
         took = time.monotonic() - started
         collected, not_collected = tidy(lake, store, work.project.retention)
-        shared = work.bound.shared
-        return Outcome(edition.number, True, len(work.plan.to_build), took, tuple(told), shared, work.news, collected, not_collected)
+        return Outcome(
+            edition.number, True, len(work.plan.to_build), took, tuple(told), work.bound.shared, work.news, collected, not_collected,
+            found, accounts(edition),
+        )  # fmt: skip
 
 
 def _leave_on_demand(failures: list[Failure], kept: dict[str, frozenset[str]]) -> list[str]:
@@ -314,12 +336,19 @@ def _to_check(version: SourceVersion, current: Edition | None) -> bool:
 
 
 def _edition(
-    work: Prospect, tables: Mapping[str, Table], number: int, counts: Mapping[str, Counted], done: Mapping[str, Work], seconds: float
+    work: Prospect,
+    tables: Mapping[str, Table],
+    number: int,
+    counts: Mapping[str, Counted],
+    done: Mapping[str, Work],
+    seconds: float,
+    checks: tuple[Finding, ...],
 ) -> Edition:
     return Edition(
         number=number, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),
         calculations=work.bound.calculations, input_types=work.bound.input_types, counts=dict(counts),
         work={name: done[name] for name in tables if name in done}, seconds=round(seconds, 3),
+        checks=checks,
     )  # fmt: skip
 
 

@@ -171,7 +171,9 @@ class Watch:
 
     def _succeeded(self, why: Why, outcome: Outcome, changes: _Changes) -> None:
         mended, self._failure, self._told = self._told is not None, None, None
-        what = (*changes.words, *outcome.on_demand)
+        warnings = [f"warning: {test.text.splitlines()[0]}" for test in outcome.checks if not test.holds]
+        kept = [f"`{told.source}` stays at its last version: {told.what}" for told in outcome.sources.kept]
+        what = (*changes.words, *outcome.on_demand, *kept, *warnings)
         event: Literal["published", "unchanged"] = "published" if outcome.published else "unchanged"
         self._say(event, why, what, edition=outcome.number, built=outcome.built, seconds=round(outcome.seconds, 3), mended=mended)
 
@@ -237,3 +239,9 @@ class _Changes:
 
     def failed(self, table: Any, error: ForebayError) -> None:
         """Told at the end, with all others."""
+
+    def checking(self, table: str, percent: float) -> None:
+        """Not told."""
+
+    def checked(self, table: str, found: Any, seconds: float) -> None:
+        """Those that do not hold are told at the end."""

@@ -147,10 +147,13 @@ def _check_references(connection: duckdb.Connection, declared: Input, accepted: 
             table, _, target = column.references.rpartition(".")
             kinds = types_of(connection, table)
             name = f"a.{quoted(column.name)}"
+            # A table that lost all values would refuse every upload; say so rather than blame the rows.
+            lost = _one(connection, f"SELECT NOT EXISTS (FROM {quoted(table)} WHERE {quoted(target)} IS NOT NULL)") == (True,)
+            rule = f"must occur in {column.references}{', which holds no value at all' if lost else ''}"
             same = f"{comparable(name, types_of(connection, accepted)[column.name], kinds[target])} = t.{quoted(target)}"
             connection.execute(
                 f"INSERT INTO {bad} SELECT _row, {i}, {literal(column.name)}, CAST({name} AS VARCHAR), "
-                f"{literal(f'must occur in {column.references}')} FROM {quoted(accepted)} a "
+                f"{literal(rule)} FROM {quoted(accepted)} a "
                 f"ANTI JOIN {quoted(table)} t ON {same} WHERE {name} IS NOT NULL"
             )
 

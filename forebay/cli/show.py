@@ -140,11 +140,7 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
     kinds = {"declared": "declared", "derived": "split from the calculation", "detail": "captured for runs"}
     lines = []
     for table in plan.tables:
-        reads = (
-            f"reads {count(table.rows_in, 'source row')} in {count(len(table.files), 'file')}"
-            if table.rows_in
-            else "reads Tier-2 tables only"
-        )
+        reads = _price(table)
         what = Text(reads if not table.exists else ("unchanged" if table.why == "unchanged" else "already built"))
         why = "" if table.why == "unchanged" else table.why
         if table.exists:
@@ -159,6 +155,13 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
         out.print(f"`forebay refresh` would build {count(len(plan.to_build), 'table')} and publish edition {plan.next_edition}{why}.")
     else:
         out.print(f"Nothing to do: edition {plan.next_edition - 1} is current.")
+
+
+def _price(table: Any) -> str:
+    """What building a table would read, and about how long it takes where that is known."""
+    slices = f"{len(table.new_pieces):,} of {count(len(table.pieces), 'slice')}, " if table.pieces else ""
+    reads = f"reads {count(table.rows_in, 'source row')} in {count(len(table.files), 'file')}" if table.rows_in else "reads no source"
+    return f"{slices}{reads}{f', about {seconds(table.seconds)}' if table.seconds is not None and table.seconds >= 1 else ''}"
 
 
 def short(definition: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import msgspec
 
-from forebay.project.edition import Definition, Edition, SourceVersion, Table
+from forebay.project.edition import Definition, Edition, SourceVersion, Table, Work
 from forebay.refresh.news import News
 from forebay.refresh.pieces import Piece, Sliced, pieces
 
@@ -60,6 +60,8 @@ class Planned(msgspec.Struct, frozen=True):
     sliced: Sliced | None = None
     pieces: tuple[Piece, ...] = ()
     """Its slices, where it is computed by them."""
+    seconds: float | None = None
+    """About how long building it takes, by what it took last; None if that is not known."""
 
     @property
     def new_pieces(self) -> tuple[Piece, ...]:
@@ -109,6 +111,7 @@ def plan(
         ]
         if made and all(piece.exists for piece in made):
             read = []
+        rows_in = sum(current.rows for current in read)
         tables.append(
             Planned(
                 definition=definition,
@@ -116,10 +119,11 @@ def plan(
                 exists=exists(definition.name, fingerprint),
                 why=_why(definition, fingerprint, before, changes, tables),
                 files=tuple(file.path for current in read for file in current.files),
-                rows_in=sum(current.rows for current in read),
+                rows_in=rows_in,
                 bytes_in=sum(current.bytes for current in read),
                 sliced=sliced,
                 pieces=made,
+                seconds=_about(previous.work.get(definition.name) if previous else None, rows_in),
             )
         )
     moved = previous is None or {t.definition.name: t.fingerprint for t in tables} != {n: t.fingerprint for n, t in previous.tables.items()}
@@ -131,6 +135,11 @@ def plan(
         publishes=moved or project_changed or any(change.changed for change in changes.values()),
         project_changed=project_changed,
     )
+
+
+def _about(work: Work | None, rows: int) -> float | None:
+    """The seconds that reading so many rows takes, as last time. What a build takes whatever it reads is not told apart."""
+    return round(work.seconds * max(rows, 1) / work.rows, 2) if work is not None and work.rows else None
 
 
 def _to_read(version: SourceVersion, made: Sequence[Piece] | None) -> SourceVersion:

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz kill bench clean
+.PHONY: help demo test check fuzz histories kill bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -32,6 +32,10 @@ kill: N ?= 500
 kill: SEED ?= 1
 kill: $(VENV)/.test ## Kill N=500 refreshes at random moments from SEED=1 while others read; every edition must hold what its files do
 	PYTHONPATH=tests $(BIN)/python -m killing $(N) --seed $(SEED)
+
+histories: N ?= 2000
+histories: $(VENV)/.test ## Let the sources of a small project go through N=2000 random histories, and check every edition
+	FOREBAY_HISTORIES=$(N) $(BIN)/python -m pytest tests/refresh/test_history.py -k of_the_edition
 
 bench: $(VENV)/.test ## Measure start-up, no-op refresh, and the example against its unsplit script
 	@$(BIN)/python examples/retail/get_data.py

@@ -9,6 +9,7 @@ touches one slice, and the parts that this slice has rows for.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
@@ -85,8 +86,17 @@ def pieces(
         "columns": _types(sliced.columns or definition.columns),
         "layout": _order(definition, sliced),
     }
-    found = (msgspec.structs.replace(version, files=group) for group in groups(version.files, small))
-    return tuple(Piece(_hashed({**common, "rows": part.identity()}), part.files) for part in found)
+    made: list[Piece] = []
+    copies = Counter[str]()
+    for group in groups(version.files, small):
+        identity = {**common, "rows": msgspec.structs.replace(version, files=group).identity()}
+        fingerprint = _hashed(identity)
+        # A file that is there twice has its rows twice, so its slice is as well.
+        copies[fingerprint] += 1
+        if copies[fingerprint] > 1:
+            fingerprint = _hashed({**identity, "copy": copies[fingerprint]})
+        made.append(Piece(fingerprint, group))
+    return tuple(made)
 
 
 def part(definition: Definition, sliced: Sliced, slices: Sequence[str], value: str | None, identities: Mapping[str, object]) -> str:

@@ -17,6 +17,8 @@ from small import Small
 
 from forebay.refresh import refresh as refreshing
 
+MANY = int(os.environ.get("FOREBAY_HISTORIES", "0"))
+"""How many histories a long run tries; see `make histories`."""
 TIER2 = {
     "latest": {
         "sql": "SELECT k, name FROM names QUALIFY row_number() OVER (PARTITION BY k ORDER BY seen DESC, name) = 1",
@@ -132,9 +134,12 @@ def _check(small: Small, *, outside: bool, kept: str = "") -> None:
 
 def _live(history: list[tuple[list[tuple[Any, ...]], bool]], *, outside: bool) -> None:
     """Make a small project, let its sources go through a history, and check every edition."""
+    # Each file a slice, some files one, or all of them, so that tables are computed as a whole.
+    small_file = ("1B", "40B", "256kB")[sum(len(steps) for steps, _ in history) % 3]
     with tempfile.TemporaryDirectory() as folder:
         small = Small(Path(folder).resolve() / "p")
         small.declare(
+            limits={"small_file": small_file},
             sources={
                 "sales": {
                     "path": "data/sales/*.csv",
@@ -169,7 +174,7 @@ def _live(history: list[tuple[list[tuple[Any, ...]], bool]], *, outside: bool) -
                 assert not small.refresh().sources.kept
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(max_examples=MANY or 100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=not MANY, database=None)
 @given(histories)
 def test_after_any_history_every_table_is_its_select_over_the_files_of_the_edition(history: list[tuple[list[tuple[Any, ...]], bool]]) -> None:
     # The catalogue has no part in what a table holds, and takes most of the time; the next test goes through it.

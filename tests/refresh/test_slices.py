@@ -1,0 +1,226 @@
+"""A changed file costs its own slice and the parts that this has rows for, and the table is what its SELECT gives as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small import Small
+
+from forebay.errors import ForebayError
+from forebay.project.edition import File
+from forebay.refresh.pieces import groups
+
+SALES = {"path": "data/*.csv", "columns": {"day": "integer", "k": "varchar", "v": "decimal(18,2)"}}
+TOTALS = "SELECT day, k, sum(v) AS v, count(*) AS n, avg(v) AS mean FROM sales GROUP BY day, k"
+
+
+def project(folder: Path, tier2: dict[str, Any], files: dict[str, list[tuple[int | str, str, str]]], **sections: Any) -> Small:
+    small = Small(folder).declare(limits={"small_file": "1B"}, sources={"sales": SALES}, tier2=tier2, **sections)
+    for name, rows in files.items():
+        write(small, name, rows)
+    return small
+
+
+def write(small: Small, name: str, rows: list[tuple[int | str, str, str]]) -> None:
+    small.write(f"data/{name}.csv", "day,k,v\n" + "".join(f"{day},{k},{v}\n" for day, k, v in rows))
+
+
+def new_slices(small: Small, table: str, before: dict[str, Any]) -> int:
+    """Slices and parts of a table with rows that were not there before."""
+    return sum(1 for name in small.slices() if name not in before and name.startswith(f"{table}/") and name.endswith(".parquet"))
+
+
+def whole(small: Small, table: str) -> Counter[tuple[Any, ...]]:
+    """What the SELECT of a declared table gives, run once by plain DuckDB over the files of the edition."""
+    edition = small.edition()
+    with duckdb.connect() as plain:
+        files = [file.path for file in edition.sources["sales"].files]
+        types = "{'day': 'integer', 'k': 'varchar', 'v': 'decimal(18,2)'}"
+        plain.execute(f"CREATE TABLE sales AS SELECT * FROM read_csv({files}, header = true, columns = {types})")
+        return Counter(plain.execute(edition.tables[table].definition.sql).fetchall())
+
+
+def assert_right(small: Small, *tables: str) -> None:
+    for table in tables:
+        held = edition_rows(small, table)
+        assert held == whole(small, table)
+        assert Counter(small.seen(table)) == held
+
+
+def edition_rows(small: Small, table: str) -> Counter[tuple[Any, ...]]:
+    found = small.edition().tables[table]
+    with duckdb.connect() as plain:
+        read = f"read_parquet({list(found.files)}, hive_partitioning = false, union_by_name = true)"
+        return Counter(plain.execute(f"SELECT * FROM {read}").fetchall())
+
+
+DAYS: dict[str, list[tuple[int | str, str, str]]] = {
+    f"{day}": [(day, "a", "1.50"), (day, "b", "2.25"), (day, "a", "3.00")] for day in range(6)
+}
+
+
+def test_a_new_day_builds_its_slice_and_its_part(tmp_path: Path) -> None:
+    small = project(tmp_path, {"totals": {"sql": TOTALS, "key": ["day", "k"], "partition_by": "day"}}, DAYS)
+    small.refresh()
+    before = small.slices()
+    write(small, "6", [(6, "a", "7.00")])
+    small.refresh()
+    assert new_slices(small, "tier2.totals", before) == 2
+    assert small.heard.plan is not None
+    (planned,) = small.heard.plan.tables
+    assert ([piece.exists for piece in planned.pieces].count(False), planned.rows_in, len(planned.files)) == (1, 1, 1)
+    assert_right(small, "tier2.totals")
+
+
+def test_late_replaced_and_removed_rows_touch_only_their_parts(tmp_path: Path) -> None:
+    small = project(tmp_path, {"totals": {"sql": TOTALS, "key": ["day", "k"], "partition_by": "day"}}, DAYS)
+    small.refresh()
+    before = small.slices()
+    write(small, "late", [(0, "a", "1.00"), (4, "z", "9.00")])
+    small.refresh()
+    assert new_slices(small, "tier2.totals", before) == 3
+    assert_right(small, "tier2.totals")
+    before = small.slices()
+    write(small, "3", [(3, "a", "5.00"), ("", "b", "1.00")])
+    small.refresh()
+    assert new_slices(small, "tier2.totals", before) == 3
+    assert_right(small, "tier2.totals")
+    before = small.slices()
+    (small.folder / "data/late.csv").unlink()
+    small.refresh()
+    # The parts of days 0 and 4 are those of before the late rows, which are still there.
+    assert new_slices(small, "tier2.totals", before) == 0
+    assert_right(small, "tier2.totals")
+
+
+@pytest.mark.parametrize("partition", ["day", None])
+def test_a_file_that_is_there_twice_counts_twice(tmp_path: Path, partition: str | None) -> None:
+    tier2 = {"totals": {"sql": TOTALS, "partition_by": partition} if partition else TOTALS, "rows": "SELECT k, v FROM sales"}
+    small = project(tmp_path, tier2, DAYS)
+    write(small, "copy", DAYS["2"])
+    write(small, "again", DAYS["2"])
+    small.refresh()
+    assert_right(small, "tier2.totals", "tier2.rows")
+    (small.folder / "data/2.csv").unlink()
+    small.refresh()
+    assert_right(small, "tier2.totals", "tier2.rows")
+
+
+def test_a_table_that_takes_row_for_row_is_its_slices(tmp_path: Path) -> None:
+    small = project(tmp_path, {"rows": "SELECT k, v * 2 AS v FROM sales WHERE v > 2"}, DAYS)
+    small.refresh()
+    before = small.slices()
+    write(small, "6", [(6, "a", "7.00"), (6, "b", "1.00")])
+    small.refresh()
+    assert new_slices(small, "tier2.rows", before) == 1
+    assert_right(small, "tier2.rows")
+
+
+def test_without_a_partition_the_partials_are_combined_as_a_whole(tmp_path: Path) -> None:
+    by_key = "SELECT k, sum(v) AS v, count(DISTINCT day) AS days, max(v) FILTER (day > 2) AS late FROM sales GROUP BY k HAVING count(*) > 1"
+    small = project(tmp_path, {"by_key": {"sql": by_key, "key": ["k"]}, "all": "SELECT sum(v) AS v, count(*) AS n FROM sales"}, DAYS)
+    small.refresh()
+    before = small.slices()
+    write(small, "6", [(6, "a", "7.00"), (1, "c", "1.00")])
+    small.refresh()
+    assert new_slices(small, "tier2.by_key", before) == 2
+    assert_right(small, "tier2.by_key", "tier2.all")
+
+
+def test_sums_that_outgrow_64_bits_in_one_part_leave_the_others_narrow(tmp_path: Path) -> None:
+    small = project(tmp_path, {"totals": {"sql": TOTALS, "partition_by": "day"}}, DAYS)
+    small.declare(
+        limits={"small_file": "1B"},
+        sources={"sales": SALES},
+        tier2={"totals": {"sql": TOTALS, "partition_by": "day"}},
+        calculations={
+            "plan": {
+                "sql": "CREATE TABLE o AS SELECT k, sum(v) AS v FROM totals WHERE day >= $d GROUP BY k;",
+                "parameters": {"d": {"type": "integer", "default": 0}},
+            }
+        },
+    )
+    small.refresh()
+    write(small, "7", [(7, "a", "9999999999999999.99")] * 3)
+    small.refresh()
+    assert small.edition().tables["tier2.totals"].mixed
+    assert_right(small, "tier2.totals")
+    assert small.verify("plan").equal
+    (small.folder / "data/7.csv").unlink()
+    small.refresh()
+    assert not small.edition().tables["tier2.totals"].mixed
+    assert_right(small, "tier2.totals")
+
+
+def test_a_key_is_checked_across_slices(tmp_path: Path) -> None:
+    small = project(tmp_path, {"rows": {"sql": "SELECT k, v FROM sales", "key": ["k"]}}, {"1": [(1, "a", "1.00")], "2": [(1, "b", "1.00")]})
+    small.refresh()
+    write(small, "3", [(3, "a", "1.00")])
+    with pytest.raises(ForebayError, match=r"refresh.duplicate_key.*2 rows with k = a"):
+        small.refresh()
+
+
+def test_what_fails_in_a_slice_is_told_in_the_authors_text(tmp_path: Path) -> None:
+    sql = "SELECT day,\n  sum(CAST(k AS integer)) AS n\nFROM sales GROUP BY day"
+    small = project(tmp_path, {"numbers": sql}, {"1": [(1, "1", "1.00")], "2": [(2, "2", "1.00")]})
+    small.refresh()
+    assert_right(small, "tier2.numbers")
+    write(small, "3", [(3, "x", "1.00")])
+    with pytest.raises(ForebayError, match=r"refresh.failed.*numbers.sql.*'x'"):
+        small.refresh()
+
+
+def test_a_table_of_which_nothing_is_left_still_has_its_columns(tmp_path: Path) -> None:
+    small = project(
+        tmp_path,
+        {"totals": {"sql": TOTALS + " HAVING sum(v) > 1000", "partition_by": "day"}, "none": "SELECT k FROM sales WHERE v > 1000"},
+        DAYS,
+    )
+    small.refresh()
+    assert_right(small, "tier2.totals", "tier2.none")
+    write(small, "6", [(6, "a", "2000.00")])
+    small.refresh()
+    assert_right(small, "tier2.totals", "tier2.none")
+
+
+def test_a_changed_mapping_builds_every_slice_that_joins_it_and_no_other(tmp_path: Path) -> None:
+    named = "SELECT name, sum(v) AS v FROM sales LEFT JOIN names USING (k) GROUP BY name"
+    small = project(tmp_path, {"totals": {"sql": TOTALS, "partition_by": "day"}, "named": named}, DAYS)
+    small.declare(
+        limits={"small_file": "1B"},
+        sources={"sales": SALES, "names": {"path": "names.csv"}},
+        tier2={"totals": {"sql": TOTALS, "partition_by": "day"}, "named": named},
+    )
+    small.write("names.csv", "k,name\na,Ada\nb,Bob\n")
+    small.refresh()
+    before = small.slices()
+    small.write("names.csv", "k,name\na,Ada\nb,Cyd\n")
+    small.refresh()
+    assert (new_slices(small, "tier2.totals", before), new_slices(small, "tier2.named", before)) == (0, 7)
+    assert small.rows("tier2.named") == [("Ada", 27), ("Cyd", 13.5)]
+
+
+def file(name: str, size: int) -> File:
+    return File(f"/data/{name}", size, 0, 0, 0, name, 1)
+
+
+names = st.lists(st.from_regex(r"[ab]/[a-z0-9]{1,6}\.csv", fullmatch=True), unique=True, max_size=60)
+
+
+@settings(max_examples=100, deadline=None)
+@given(names, st.from_regex(r"[ab]/[a-z0-9]{1,6}\.csv", fullmatch=True), st.integers(1, 200))
+def test_every_file_is_in_one_group_and_a_new_one_changes_one(listed: list[str], new: str, small: int) -> None:
+    files = [file(name, 7 * len(name)) for name in listed if name != new]
+    made = groups(files, small)
+    assert sorted(one.path for group in made for one in group) == sorted(one.path for one in files)
+    assert all(len(group) == 1 or all(one.size < small for one in group) for group in made)
+    assert all(len({str(Path(one.path).parent) for one in group}) == 1 for group in made)
+    after = groups([*files, file(new, 7 * len(new))], small)
+    assert len(set(made) - set(after)) <= 1
+    assert len(set(after) - set(made)) <= 2

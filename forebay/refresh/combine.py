@@ -117,7 +117,7 @@ class _Work:
         self.partition = partition(definition, sliced)
         self.batches = 0
         slicing = sliced.slicing
-        for name, full in read_by([slicing.partial, slicing.combine], sliced, definition):
+        for name, full in read_by(definition, [*slicing.reads[0], *slicing.reads[1]]).items():
             self._view(name, reading(full, versions, tables))
         for name, query in slicing.views:
             self._view(name, query)

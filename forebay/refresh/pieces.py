@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 import msgspec
 
 from forebay.project.edition import SEMANTICS, Definition, File, SourceVersion, StoredColumn
-from forebay.split.names import canonical, tables_read
-from forebay.split.slicing import Slicing
+from forebay.split.partial import Slicing
 
 GROUPED = 32
 """How many small files make a slice, about."""
@@ -79,10 +78,9 @@ def pieces(
     slicing = sliced.slicing
     common = {
         "semantics": SEMANTICS,
-        "slice": canonical(slicing.partial),
-        "views": [(name, canonical(query)) for name, query in slicing.views],
+        "slice": slicing.told[0],
         "source": slicing.source,
-        "reads": _identities(definition, [slicing.partial], sliced, identities),
+        "reads": _identities(definition, slicing.reads[0], identities),
         "columns": _types(sliced.columns or definition.columns),
         "layout": _order(definition, sliced),
     }
@@ -105,11 +103,10 @@ def part(definition: Definition, sliced: Sliced, slices: Sequence[str], value: s
     return _hashed(
         {
             "semantics": SEMANTICS,
-            "combine": canonical(slicing.combine),
-            "views": [(name, canonical(query)) for name, query in slicing.views],
+            "combine": slicing.told[1],
             "slices": sorted(slices),
             "value": [value],
-            "reads": _identities(definition, [slicing.combine], sliced, identities),
+            "reads": _identities(definition, slicing.reads[1], identities),
             "columns": _types(definition.columns),
             "layout": [definition.key, definition.partition_by, definition.sort_by],
         }
@@ -127,26 +124,13 @@ def relations(definition: Definition) -> dict[str, str]:
     return definition.relations or {name.removeprefix("tier2."): name for name in definition.reads}
 
 
-def read_by(queries: Sequence[str], sliced: Sliced, definition: Definition) -> Iterator[tuple[str, str]]:
-    """The relations that `queries` read, by way of the slicing's views too, without the source that is sliced: name, and full name."""
-    views = dict(sliced.slicing.views)
-    known = relations(definition)
-    lower = {name.lower(): name for name in known}
-    named = {name.lower(): query for name, query in views.items()}
-    pending, seen = [query for query in queries if query], set[str]()
-    while pending:
-        for name in sorted(tables_read(pending.pop())):
-            if name in seen:
-                continue
-            seen.add(name)
-            if name in named:
-                pending.append(named[name])
-            elif name in lower and lower[name].lower() != sliced.slicing.source.lower():
-                yield lower[name], known[lower[name]]
+def read_by(definition: Definition, names: Sequence[str]) -> dict[str, str]:
+    """Those of `names` (in lower case) that the table's SQL reads, as it spells them, and which of `definition.reads` each is."""
+    return {name: full for name, full in relations(definition).items() if name.lower() in names}
 
 
-def _identities(definition: Definition, queries: Sequence[str], sliced: Sliced, identities: Mapping[str, object]) -> dict[str, object]:
-    return {name: identities[full] for name, full in read_by(queries, sliced, definition)}
+def _identities(definition: Definition, names: Sequence[str], identities: Mapping[str, object]) -> dict[str, object]:
+    return {name: identities[full] for name, full in read_by(definition, names).items()}
 
 
 def _order(definition: Definition, sliced: Sliced) -> list[object]:

@@ -8,6 +8,8 @@ leaves undone after it (readers of the lake still see the edition before) the ne
 
 from __future__ import annotations
 
+import importlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -279,6 +281,10 @@ def _build(
     """Every table of the plan, building those whose slice is missing; `done` is told what that took. A failure stops only the tables that
     read the failed one."""
     from forebay.refresh import build, slices  # noqa: PLC0415
+
+    # Slow to import, and wanted as soon as this is done. Not before, and not longer: binding hides pandas, which would confuse it.
+    importing = threading.Thread(target=importlib.import_module, args=("forebay.lake.iceberg",), daemon=True)
+    importing.start()
     from forebay.refresh.combine import combine  # noqa: PLC0415
 
     limits = work.project.limits
@@ -317,6 +323,7 @@ def _build(
             )  # fmt: skip
             found = lake.slice(name, planned.fingerprint), built
         tables[name] = slices.as_table(planned.definition, planned.fingerprint, *found)
+    importing.join()
     return tables, failures
 
 

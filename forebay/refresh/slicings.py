@@ -12,7 +12,8 @@ from forebay.engines import duckdb
 from forebay.project.edition import Definition, SourceVersion, StoredColumn
 from forebay.project.project import Source
 from forebay.refresh.pieces import Sliced, relations
-from forebay.split.slicing import NotSliced, Slicing, slicing
+from forebay.split.partial import Slicing
+from forebay.split.slicing import NotSliced, slicing
 
 
 def slicings(connection: duckdb.Connection, definitions: Sequence[Definition], versions: Mapping[str, SourceVersion]) -> dict[str, Sliced]:

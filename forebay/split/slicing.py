@@ -12,27 +12,13 @@ import msgspec
 from sqlglot import exp
 
 from forebay.errors import ForebayError
+from forebay.split.names import canonical
+from forebay.split.partial import Slicing
 from forebay.split.scopes import external, named_tables
 from forebay.split.shape import is_inside
 from forebay.split.spans import Unplaced, parse_placed, render
 from forebay.split.split import Columns, split
 from forebay.split.syntax import parse, quoted
-
-
-class Slicing(msgspec.Struct, frozen=True):
-    """How a table is computed of slices of `source`. Both SELECTs may read `views`, and other relations by their own names."""
-
-    source: str
-    partial: str
-    """The SELECT over one slice. It reads `source` with one more column, `mark`, which is 0."""
-    combine: str = ""
-    """The SELECT over the partials of all slices, read as `relation`; empty if their rows are the table's."""
-    relation: str = ""
-    mark: str = ""
-    views: tuple[tuple[str, str], ...] = ()
-    """Queries that do not read the source, by the names that the two SELECTs read them by, each after those that it reads."""
-    by: dict[str, str] = {}
-    """For columns of the table by which `combine` may be asked for some of its rows: the column of the partials that gives them."""
 
 
 class NotSliced(Exception):
@@ -49,9 +35,30 @@ def slicing(sql: str, source: str, relations: Columns) -> Slicing:
     read = [table for table, cte in named_tables(tree) if cte is None and table.name.lower() == source.lower()]
     if len(read) != 1:
         raise NotSliced(f"reads `{source}` in {len(read)} places")
-    if _is_row_by_row(read[0], tree):
-        return Slicing(source, sql)
-    return _aggregated(sql, tree, read[0], source, relations)
+    made = Slicing(source, sql) if _is_row_by_row(read[0], tree) else _aggregated(sql, tree, read[0], source, relations)
+    told = tuple(_told(query, made) if query else "" for query in _both(made))
+    reads = tuple(_read_by(query, made) for query in _both(made))
+    return msgspec.structs.replace(made, told=told, reads=reads)
+
+
+def _both(made: Slicing) -> tuple[str, str]:
+    return made.partial, made.combine
+
+
+def _told(query: str, made: Slicing) -> str:
+    return " ".join([canonical(query), *(f"{name} {canonical(view)}" for name, view in made.views)])
+
+
+def _read_by(query: str, made: Slicing) -> tuple[str, ...]:
+    """The relations that a query reads, by way of views too, without the source that is sliced."""
+    views = {name.lower(): view for name, view in made.views}
+    found: set[str] = set()
+    pending = [query] if query else []
+    while pending:
+        for name in external(parse(pending.pop())) - found:
+            found.add(name)
+            pending += [views[name]] if name in views else []
+    return tuple(sorted(found - views.keys() - {made.source.lower()}))
 
 
 def _is_row_by_row(table: exp.Table, tree: exp.Expr) -> bool:

@@ -7,7 +7,8 @@ import pytest
 from fuzz.calculation import calculation
 from fuzz.slices import SliceJudge
 
-from forebay.split.slicing import NotSliced, Slicing, slicing
+from forebay.split.partial import Slicing
+from forebay.split.slicing import NotSliced, slicing
 
 RELATIONS = {
     "sales": {"day": "DATE", "sku": "INTEGER", "units": "BIGINT", "price": "DECIMAL(10,2)", "f": "DOUBLE", "t": "VARCHAR"},
@@ -32,7 +33,8 @@ def sliced(sql: str) -> Slicing:
     ],
 )
 def test_what_takes_row_for_row_is_its_own_partial(sql: str) -> None:
-    assert sliced(sql) == Slicing("sales", sql)
+    found = sliced(sql)
+    assert (found.source, found.partial, found.combine) == ("sales", sql, "")
 
 
 @pytest.mark.parametrize(

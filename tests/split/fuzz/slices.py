@@ -14,8 +14,9 @@ import duckdb
 from forebay.errors import ForebayError
 from forebay.split.names import tables_read
 from forebay.split.parameters import bind, used
+from forebay.split.partial import Slicing
 from forebay.split.script import read_script
-from forebay.split.slicing import NotSliced, Slicing, slicing
+from forebay.split.slicing import NotSliced, slicing
 from fuzz.calculation import Calculation
 from fuzz.oracle import NOT_SQL, TOLERANCE, Answer, Judge, same_rows
 

@@ -266,9 +266,7 @@ class _Work:
         slicing = self.sliced.slicing
         of = list({folder: (folder, found) for value in values for folder, found in made_of[value]}.values())
         self._view(slicing.relation, self._partials(of, values))
-        definition = msgspec.structs.replace(
-            self.definition, sql=slicing.combine, partition_by=self.definition.partition_by if self.partition else None
-        )
+        definition = msgspec.structs.replace(self.definition, sql=slicing.combine)
         place = self._place()
         written = write(self.connection, definition, place, lambda percent: self.progress(80 + percent / 5), self.stored_before)
         check_rows(self.connection, definition, written)

@@ -101,7 +101,7 @@ def test_kills_at_random_moments_never_show_an_unpublished_edition_and_never_red
             killed_midway += 1
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert "Traceback" not in (small.folder / "talk").read_text()
+        assert "Traceback" not in (small.folder / "talk").read_text(), (small.folder / "talk").read_text()
         now = small.slices()
         assert finished.items() <= now.items(), "a finished slice was rebuilt"
         finished = now

@@ -18,6 +18,7 @@ from forebay.project.edition import Edition
 from forebay.project.folder import Folder
 from forebay.project.project import Retention
 from forebay.refresh.history import diff, editions, summaries
+from forebay.refresh.lease import held
 from forebay.refresh.status import Status, status
 from forebay.retention.gc import collect
 from forebay.state.store import Store
@@ -91,7 +92,7 @@ def test_a_difference_is_by_default_that_to_the_edition_before_and_may_span_seve
 
 def test_a_retired_edition_is_remembered_but_cannot_be_compared_or_run(lived: Small) -> None:
     lake = lived.lake
-    with lake.refresh_lock():
+    with held(lake, _store(lived)):
         collect(lake, _store(lived), Retention(editions=2, edition_days=0, grace_hours=0))
     found = editions(_store(lived), 20)
     assert [(one.edition.number, one.retired_at is not None) for one in found] == [(4, False), (3, False), (2, True), (1, True)]

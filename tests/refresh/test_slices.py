@@ -133,6 +133,16 @@ def test_without_a_partition_the_partials_are_combined_as_a_whole(tmp_path: Path
     assert_right(small, "tier2.by_key", "tier2.all")
 
 
+def test_a_partition_that_only_the_whole_gives_is_written_all_the_same(tmp_path: Path) -> None:
+    sql = "SELECT k, max(day) AS last, sum(v) AS v FROM sales GROUP BY k"
+    small = project(tmp_path, {"by_key": {"sql": sql, "partition_by": "last", "key": ["k"]}}, DAYS)
+    small.refresh()
+    write(small, "6", [(6, "a", "7.00")])
+    small.refresh()
+    assert len(small.edition().tables["tier2.by_key"].files) == 2
+    assert_right(small, "tier2.by_key")
+
+
 def test_sums_that_outgrow_64_bits_in_one_part_leave_the_others_narrow(tmp_path: Path) -> None:
     small = project(tmp_path, {"totals": {"sql": TOTALS, "partition_by": "day"}}, DAYS)
     small.declare(

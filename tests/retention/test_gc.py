@@ -16,6 +16,7 @@ from small import SALES, Small, cli, in_order, sales
 from forebay.errors import ForebayError
 from forebay.project.folder import Folder
 from forebay.project.project import Retention
+from forebay.refresh.lease import held
 from forebay.retention.gc import Collected, collect
 from forebay.run.run import open_edition
 from forebay.state.store import Store
@@ -39,13 +40,13 @@ def lived(small: Small) -> Small:
 
 def gc(small: Small, retention: Retention = HASTY, **given: Any) -> Collected:
     lake = small.lake
-    with lake.refresh_lock():
+    with held(lake, Store(lake.state)):
         return collect(lake, Store(lake.state), retention, **given)
 
 
 def everything(lake: Path) -> dict[str, tuple[int, int]]:
     """Every file below the lake, but for the database and its log, with size and time."""
-    found = [path for path in lake.rglob("*") if path.is_file() and not path.name.startswith("state.db") and path.name != "refresh.lock"]
+    found = [path for path in lake.rglob("*") if path.is_file() and not path.name.startswith("state.db") and path.parent.name != "locks"]
     return {str(path.relative_to(lake)): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
 
 
@@ -371,7 +372,7 @@ def test_another_projects_lake_is_refused(lived: Small, tmp_path: Path) -> None:
 
 
 def test_while_a_refresh_works_nothing_is_collected(lived: Small) -> None:
-    with lived.lake.refresh_lock():
+    with held(lived.lake, Store(lived.lake.state)):
         assert cli(lived.folder, "gc").stderr.startswith("refresh.busy")
     assert kept(lived) == [1, 2, 3]
 

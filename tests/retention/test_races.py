@@ -19,6 +19,7 @@ from small import SALES, Small, _silent, in_order, sales
 
 from forebay.errors import ForebayError
 from forebay.project.project import Retention
+from forebay.refresh.lease import held
 from forebay.retention.gc import collect
 from forebay.state.store import Store
 
@@ -103,7 +104,7 @@ def test_a_run_whose_edition_is_retired_as_it_begins_goes_to_the_edition_that_is
             small.write("data/sales/2.csv", sales((2, "a", "2.00")))
             small.refresh()
             spec = request(edition, lake, "c", {}, {})
-            with lake.refresh_lock():
+            with held(lake, store):
                 collect(lake, store, Retention(editions=1, edition_days=0, grace_hours=0))
             return spec
         return request(edition, lake, "c", {}, {})
@@ -123,12 +124,13 @@ from pathlib import Path
 import forebay.lake.expire
 from forebay.lake.root import open_lake
 from forebay.project.project import Retention
+from forebay.refresh.lease import held
 from forebay.retention.gc import collect
 from forebay.state.store import Store
 
 lake = open_lake(Path(sys.argv[1]), "small")
 store = Store(lake.state)
-with lake.refresh_lock():
+with held(lake, store):
     print("now", flush=True)
     collect(lake, store, Retention(editions=2, edition_days=0, runs_days=0, grace_hours=0))
 """

@@ -181,7 +181,7 @@ def _grouped(d: Drawn, scope: Joined, relations: Sequence[Relation], where: list
     made = [over_aggregates(d, keys, scope.pool, sort) for sort in few]
     if sorts is None:
         made += _windows(d, keys, scope.pool)
-        if rollup and r.random() < 0.7:
+        if rollup and keys and r.random() < 0.7:
             made.append(node("int", "grouping({})", r.choice(keys)))
         if d.does("scalar"):
             made.append(scalar(d, _key_columns(keys, scope.pool), relations, r.choice(["int", "dec"])))

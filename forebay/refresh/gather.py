@@ -140,6 +140,9 @@ def still(version: SourceVersion) -> SourceVersion:
 
 def unchanged(source: Source, folder: Path, version: SourceVersion, store: Store, known: dict[str, KnownFile]) -> list[str] | None:
     """None if the source is not, or may not be, as it is in `version`; otherwise in words what it waits for."""
+    if version.kept:
+        # If that is over, the next edition says so.
+        return None
     pinned = {file.path: file.sha256 for file in (*version.files, *(item.file for item in version.skipped))}
     hashed: list[KnownFile] = []
     try:

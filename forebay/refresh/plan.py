@@ -132,7 +132,7 @@ def plan(
         sources=tuple(changes.values()),
         tables=tuple(tables),
         next_edition=(previous.number if previous else 0) + 1,
-        publishes=moved or project_changed or any(change.changed for change in changes.values()),
+        publishes=moved or project_changed or any(change.changed for change in changes.values()) or _told_otherwise(versions, previous),
         project_changed=project_changed,
     )
 
@@ -148,6 +148,16 @@ def _to_read(version: SourceVersion, made: Sequence[Piece] | None) -> SourceVers
         return version
     files = tuple(file for piece in made if not piece.exists for file in piece.files)
     return msgspec.structs.replace(version, files=files, rows=sum(file.rows for file in files))
+def _told_otherwise(versions: Mapping[str, SourceVersion], previous: Edition | None) -> bool:
+    """Whether the last edition says of a source what is no longer so: that it was kept, or which files are left out."""
+    before = previous.sources if previous else {}
+    return any(
+        (bool(before[name].kept) and not version.kept)
+        or {(item.file.path, item.file.sha256) for item in version.skipped}
+        != {(item.file.path, item.file.sha256) for item in before[name].skipped}
+        for name, version in versions.items()
+        if name in before
+    )
 
 
 def with_news(made: Plan, news: News) -> Plan:

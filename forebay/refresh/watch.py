@@ -98,6 +98,7 @@ class Watch:
         self._folders: Folders | None = None
         self._failure: Failure | None = None
         self._told: str | None = None
+        self._kept_told: tuple[str, ...] = ()
         self._retry_at: float | None = None
         self._events = events
 
@@ -172,8 +173,11 @@ class Watch:
     def _succeeded(self, why: Why, outcome: Outcome, changes: _Changes) -> None:
         mended, self._failure, self._told = self._told is not None, None, None
         warnings = [f"warning: {test.text.splitlines()[0]}" for test in outcome.checks if not test.holds]
-        kept = [f"`{told.source}` stays at its last version: {told.what}" for told in outcome.sources.kept]
-        what = (*changes.words, *outcome.on_demand, *kept, *warnings)
+        kept = tuple(f"`{told.source}` stays at its last version: {told.what}" for told in outcome.sources.kept)
+        if kept and kept != self._kept_told:
+            self._say("trouble", why, kept)
+        self._kept_told = kept
+        what = (*changes.words, *outcome.on_demand, *warnings)
         event: Literal["published", "unchanged"] = "published" if outcome.published else "unchanged"
         self._say(event, why, what, edition=outcome.number, built=outcome.built, seconds=round(outcome.seconds, 3), mended=mended)
 

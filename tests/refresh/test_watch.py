@@ -221,13 +221,14 @@ def test_what_only_a_change_can_mend_waits_for_one(shop: Small, start: Callable[
     feed.touch()
     watch = start(shop, "--events", str(feed), "--every", "1s")
     watch.event("published")
-    shop.write("data/sales/2.csv", "id,k,v\n2,b,much\n")
+    right = (shop.folder / "tier2/by_k.sql").read_text()
+    shop.write("tier2/by_k.sql", right.replace("sum(v)", "sum(CAST(k AS integer))"))
     failed = watch.event("failed")
-    assert (failed["code"], failed["attempts"], "next_retry" in failed) == ("source.unreadable", 1, False)
+    assert (failed["code"], failed["attempts"], "next_retry" in failed) == ("refresh.failed", 1, False)
     kept = Store(shop.lake.state).failure()
     assert kept is not None
-    assert (kept.code, kept.attempts, kept.passing, kept.next_retry) == ("source.unreadable", 1, False, None)
-    assert "2.csv" in kept.message
+    assert (kept.code, kept.attempts, kept.passing, kept.next_retry) == ("refresh.failed", 1, False, None)
+    assert "by_k.sql" in kept.message
     since = len(watch.said)
     for _ in range(3):
         with feed.open("a") as file:
@@ -240,9 +241,24 @@ def test_what_only_a_change_can_mend_waits_for_one(shop: Small, start: Callable[
     again = Store(shop.lake.state).failure()
     assert again is not None
     assert (again.attempts, again.since) == (2, kept.since)
+    shop.write("tier2/by_k.sql", right)
     shop.write("data/sales/2.csv", sales((2, "b", "2.00")))
     assert watch.event("published", since)["mended"]
     assert Store(shop.lake.state).failure() is None
+    assert _rows(shop) == [("a", "1.00", 1), ("b", "2.00", 1)]
+
+
+def test_a_source_that_stays_at_its_last_version_is_told_once(shop: Small, start: Callable[..., Watching]) -> None:
+    watch = start(shop, "--every", "1s")
+    watch.event("published")
+    shop.write("data/sales/2.csv", "id,k,v\n2,b,much\n")
+    told = watch.event("trouble")
+    assert told["what"][0].startswith("`sales` stays at its last version")
+    since = len(watch.said)
+    time.sleep(2.5)
+    assert {said["event"] for said in watch.said[since:]} == {"unchanged"}
+    shop.write("data/sales/2.csv", sales((2, "b", "2.00")))
+    watch.event("published", since)
     assert _rows(shop) == [("a", "1.00", 1), ("b", "2.00", 1)]
 
 

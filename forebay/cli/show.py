@@ -160,7 +160,8 @@ def plan(plan: Any, edition: Any, *, as_json: bool) -> None:
 def _price(table: Any) -> str:
     """What building a table would read, and about how long it takes where that is known."""
     slices = f"{len(table.new_pieces):,} of {count(len(table.pieces), 'slice')}, " if table.pieces else ""
-    reads = f"reads {count(table.rows_in, 'source row')} in {count(len(table.files), 'file')}" if table.rows_in else "reads no source"
+    nothing = "combines what is there" if table.pieces else "reads Tier-2 tables only"
+    reads = f"reads {count(table.rows_in, 'source row')} in {count(len(table.files), 'file')}" if table.rows_in else nothing
     return f"{slices}{reads}{f', about {seconds(table.seconds)}' if table.seconds is not None and table.seconds >= 1 else ''}"
 
 

@@ -42,6 +42,8 @@ class Concurrent:
     def run(self, seconds: float, refreshers: int, users: int) -> dict[str, Any]:
         """All of them for so long. Raises AssertionError if anything was wrong."""
         assert self._called("refresh")[0] == 0
+        # Once before there are threads: msgspec (0.22) may crash when several meet a type for the first time.
+        self.project.small.edition()
         threads = [threading.Thread(target=self._refreshes, args=(number,)) for number in range(refreshers)]
         threads += [threading.Thread(target=self._runs) for _ in range(users)]
         threads.append(threading.Thread(target=self._changes))

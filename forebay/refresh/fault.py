@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from forebay.engines import duckdb
 from forebay.errors import ForebayError
@@ -25,6 +26,12 @@ class BadFiles(Exception):  # never seen by a user
 
 def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[str], error: duckdb.Error) -> ForebayError:
     """What is wrong with a source's files. `where` is the file (and line, of CSV) at fault; empty if each can be read to its end."""
+    gone = next((path for path in paths if not Path(path).exists()), None)
+    if gone is not None:
+        return ForebayError(
+            "source.changing", f"source `{source.name}`: the file was removed while it was read", where=gone,
+            advice="Call `forebay refresh` again when it is complete; nothing was published",
+        )  # fmt: skip
     text, _ = duckdb.message(error)
     where = next((path for path in paths if path in text), "")
     if not where or _LINE.search(text) is None:

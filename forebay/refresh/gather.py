@@ -128,8 +128,9 @@ def still(version: SourceVersion) -> SourceVersion:
     files = []
     for file in version.files:
         if not same(file):
+            # What is still being written passes by itself; then the source need not be kept.
             raise ForebayError(
-                "source.not_kept",
+                reason if (reason := version.kept.partition(":")[0]) in ("source.changing", "source.missing") else "source.not_kept",
                 f"source `{version.source.name}` stays at its last version, but this file of it is gone or overwritten",
                 where=file.path, advice=f"Put the file back, or mend what keeps the source: {version.kept}",
             )  # fmt: skip

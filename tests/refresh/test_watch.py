@@ -389,7 +389,7 @@ def test_events_that_are_lost_doubled_and_late_end_in_the_same_tables(shop: Smal
             totals[k] = (before[0] + float(v), before[1] + 1)
     expected = in_order([(k, f"{v:.2f}", n) for k, (v, n) in totals.items()])
     assert _rows(shop) == expected
-    assert {one.event for one in said} <= {"watching", "published", "unchanged", "failed", "stopped"}
+    assert {one.event for one in said} <= {"watching", "published", "unchanged", "failed", "trouble", "stopped"}
     # Files that went away or changed while they were read.
     assert {one.code for one in said if one.event == "failed"} <= {
         "source.missing",

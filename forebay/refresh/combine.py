@@ -28,6 +28,9 @@ from forebay.refresh.write import Written, write
 _AT_ONCE, _BYTES_AT_ONCE = 64, 1 << 30
 """How many slices, of how many bytes of source files, one query builds."""
 
+_FILE = "slice's own file"
+"""A name that no column of a table has."""
+
 _Found = tuple[Path, Slice]
 """A finished slice or part, and its folder."""
 
@@ -179,7 +182,13 @@ class _Work:
         # As it lay there when the refresh began to read; the plan may know an older stat of the same content.
         now = {file.path: file for file in self.versions[self.sliced.source].files}
         unchanged(now[file.path] for piece in pieces for file in piece.files)
+        self._others_unchanged(slicing.reads[0])
         self._keep(pieces, written, definition, place, round(time.monotonic() - started, 3))
+
+    def _others_unchanged(self, names: Sequence[str]) -> None:
+        """Raise ForebayError if another source that was read was written to meanwhile."""
+        for full in read_by(self.definition, names).values():
+            unchanged(self.versions[full].files if full in self.versions else ())
 
     def _keep(self, pieces: Sequence[Piece], written: Written, definition: Definition, place: Path, seconds: float) -> None:
         """Give each of the slices that one query wrote a folder of its own."""
@@ -234,10 +243,11 @@ class _Work:
 
     def _details(self, files: Sequence[Path], column: str | None) -> dict[Path, tuple[int, list[str | None]]]:
         """Of each file, its rows, and the values that `column` has in it, as text."""
-        listed = duckdb.files([str(path) for path in files], "parquet", {"filename": True}, {})
+        listed = duckdb.files([str(path) for path in files], "parquet", {"filename": _FILE}, {})
         value = f"CAST({duckdb.quoted(column)} AS VARCHAR)" if column else "NULL"
         found: dict[Path, tuple[int, list[str | None]]] = {path: (0, []) for path in files}
-        for name, text, rows in self.connection.execute(f"SELECT filename, {value} AS v, count(*) FROM ({listed}) GROUP BY ALL").fetchall():
+        counted = f"SELECT {duckdb.quoted(_FILE)}, {value} AS v, count(*) FROM ({listed}) GROUP BY ALL"
+        for name, text, rows in self.connection.execute(counted).fetchall():
             before = found[Path(name)]
             found[Path(name)] = (before[0] + rows, [*before[1], text])
         return found
@@ -272,6 +282,7 @@ class _Work:
         check_rows(self.connection, definition, written)
         check_key_of_table(self.connection, definition, written.files)
         check_dates(self.connection, definition, written.files)
+        self._others_unchanged(slicing.reads[1])
         by = self.definition.partition_by if self.partition else None
         details = self._details(written.files, by)
         seconds = round(time.monotonic() - started, 3)

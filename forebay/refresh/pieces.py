@@ -116,7 +116,9 @@ def part(definition: Definition, sliced: Sliced, slices: Sequence[str], value: s
 def partition(definition: Definition, sliced: Sliced) -> str | None:
     """The column of the partials by which the table is combined in parts, if it can be."""
     by = {name.lower(): column for name, column in sliced.slicing.by.items()}
-    return by.get(definition.partition_by.lower()) if definition.partition_by else None
+    name = by.get(definition.partition_by.lower()) if definition.partition_by else None
+    # Two DOUBLEs may be equal and written otherwise.
+    return next((column.name for column in sliced.columns if column.name == name and column.type not in ("DOUBLE", "FLOAT")), None)
 
 
 def relations(definition: Definition) -> dict[str, str]:

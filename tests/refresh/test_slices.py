@@ -14,6 +14,7 @@ from small import Small
 
 from forebay.errors import ForebayError
 from forebay.project.edition import File
+from forebay.refresh import combine
 from forebay.refresh.pieces import groups
 
 SALES = {"path": "data/*.csv", "columns": {"day": "integer", "k": "varchar", "v": "decimal(18,2)"}}
@@ -214,6 +215,38 @@ def test_a_changed_mapping_builds_every_slice_that_joins_it_and_no_other(tmp_pat
     small.refresh()
     assert (new_slices(small, "tier2.totals", before), new_slices(small, "tier2.named", before)) == (0, 7)
     assert small.rows("tier2.named") == [("Ada", 27), ("Cyd", 13.5)]
+
+
+def test_what_slices_join_must_not_change_while_they_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = "SELECT name, sum(v) AS v FROM sales LEFT JOIN names USING (k) GROUP BY name"
+    small = project(tmp_path, {"named": named}, DAYS)
+    sources = {"sales": SALES, "names": {"path": "names.csv"}}
+    small.declare(limits={"small_file": "1B"}, sources=sources, tier2={"named": named})
+    small.write("names.csv", "k,name\na,Ada\nb,Bob\n")
+    written = combine.write
+
+    def late(*given: Any) -> Any:
+        monkeypatch.undo()
+        small.write("names.csv", "k,name\na,Eve\nb,Bob\n")
+        return written(*given)
+
+    monkeypatch.setattr(combine, "write", late)
+    with pytest.raises(ForebayError, match=r"source.changing.*names.csv"):
+        small.refresh()
+    small.refresh()
+    assert small.rows("tier2.named") == [("Bob", 13.5), ("Eve", 27)]
+
+
+@pytest.mark.parametrize("column", ["filename", "forebay_slice", "File Row"])
+def test_a_table_may_have_a_column_of_any_name(tmp_path: Path, column: str) -> None:
+    sql = f'SELECT day AS "{column}", sum(v) AS v FROM sales GROUP BY day'
+    small = project(tmp_path, {"totals": {"sql": sql, "partition_by": column}}, DAYS)
+    small.refresh()
+    before = small.slices()
+    write(small, "6", [(6, "a", "7.00")])
+    small.refresh()
+    assert new_slices(small, "tier2.totals", before) == 2
+    assert_right(small, "tier2.totals")
 
 
 def file(name: str, size: int) -> File:

@@ -130,7 +130,7 @@ def still(version: SourceVersion) -> SourceVersion:
         if not same(file):
             # What is still being written passes by itself; then the source need not be kept.
             raise ForebayError(
-                reason if (reason := version.kept.partition(":")[0]) in ("source.changing", "source.missing") else "source.not_kept",
+                "source.changing" if version.kept.startswith("source.changing") else "source.not_kept",
                 f"source `{version.source.name}` stays at its last version, but this file of it is gone or overwritten",
                 where=file.path, advice=f"Put the file back, or mend what keeps the source: {version.kept}",
             )  # fmt: skip

@@ -173,7 +173,9 @@ class Watch:
     def _succeeded(self, why: Why, outcome: Outcome, changes: _Changes) -> None:
         mended, self._failure, self._told = self._told is not None, None, None
         warnings = [f"warning: {test.text.splitlines()[0]}" for test in outcome.checks if not test.holds]
-        kept = tuple(f"`{told.source}` stays at its last version: {told.what}" for told in outcome.sources.kept)
+        # What is still being written comes with the next hint.
+        lasting = [told for told in outcome.sources.kept if told.code not in (*failing.PASSING, "source.settling")]
+        kept = tuple(f"`{told.source}` stays at its last version: {told.what}" for told in lasting)
         if kept and kept != self._kept_told:
             self._say("trouble", why, kept)
         self._kept_told = kept

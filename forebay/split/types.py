@@ -7,11 +7,14 @@ what is unknown nothing is assumed.
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlglot import exp
+
+_WIDE, _WIDEST = 28, 38
 
 
 class Type(NamedTuple):
@@ -19,8 +22,13 @@ class Type(NamedTuple):
 
     family: str
     scale: int = 0
-    is_wide: bool = False
-    """Whether a decimal has all the digits there are, so that there may be none left for another's scale."""
+    digits: int = 0
+    """How many decimal digits an exact number may have: at least as many as the engine gives it, and 38 at most."""
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether there may be no digits left for another's scale."""
+        return self.digits > _WIDE
 
     @property
     def is_exact(self) -> bool:
@@ -37,13 +45,18 @@ class Type(NamedTuple):
 
 
 UNKNOWN = Type("")
-INTEGER, DOUBLE, BOOLEAN, TEXT, DATE, TIME, OTHER = map(Type, ("integer", "double", "boolean", "text", "date", "time", "other"))
+DOUBLE, BOOLEAN, TEXT, DATE, TIME, OTHER = map(Type, ("double", "boolean", "text", "date", "time", "other"))
+BIGINT, HUGEINT = Type("integer", 0, 19), Type("integer", 0, _WIDEST)
 FLOAT = Type("float")
 """32 bits, in which the engine rounds row by row: no sum of products gives that again."""
 
 _FAMILIES = {
-    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"), INTEGER),
-    **dict.fromkeys(("INT1", "INT2", "INT4", "INT8", "INT", "INT16", "INT32", "INT64", "INT128", "SHORT", "LONG", "SIGNED"), INTEGER),
+    **dict.fromkeys(("TINYINT", "UTINYINT", "INT1"), Type("integer", 0, 3)),
+    **dict.fromkeys(("SMALLINT", "USMALLINT", "INT2", "INT16", "SHORT"), Type("integer", 0, 5)),
+    **dict.fromkeys(("INTEGER", "UINTEGER", "INT4", "INT32", "INT", "SIGNED"), Type("integer", 0, 10)),
+    **dict.fromkeys(("BIGINT", "INT8", "INT64", "LONG"), BIGINT),
+    "UBIGINT": Type("integer", 0, 20),
+    **dict.fromkeys(("HUGEINT", "UHUGEINT", "INT128"), HUGEINT),
     **dict.fromkeys(("DOUBLE", "FLOAT8", "DOUBLE PRECISION"), DOUBLE),
     **dict.fromkeys(("FLOAT", "REAL", "FLOAT4"), FLOAT),
     **dict.fromkeys(("BOOLEAN", "BOOL", "LOGICAL"), BOOLEAN),
@@ -59,11 +72,9 @@ def type_of(written: str) -> Type:
     name = " ".join(written.upper().split())
     decimal = _DECIMAL.fullmatch(name)
     if decimal:
-        return Type("decimal", int(decimal[2] or 0) if decimal[1] else 3, int(decimal[1] or 18) > 28)
+        return Type("decimal", int(decimal[2] or 0) if decimal[1] else 3, int(decimal[1] or 18))
     if name.endswith(")"):
         name = name[: name.index("(")].rstrip()
-    if name in ("HUGEINT", "INT128", "UHUGEINT"):
-        return Type("integer", 0, True)
     return _FAMILIES.get(name, OTHER if name else UNKNOWN)
 
 
@@ -74,7 +85,7 @@ _TO_BOOLEAN = (
 _TO_INTEGER = (
     *(exp.Year, exp.Month, exp.Day, exp.Quarter, exp.Week, exp.DayOfWeek, exp.DayOfMonth, exp.DayOfYear, exp.DayOfWeekIso),
     *(exp.Length, exp.StrPosition, exp.DateDiff, exp.Hour, exp.Minute, exp.WeekOfYear, exp.Sign, exp.Unicode, exp.Levenshtein),
-    *(exp.Count, exp.CountIf, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.Second),
+    *(exp.Count, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.Second),
 )
 _TO_TEXT = (
     *(exp.Substring, exp.Upper, exp.Lower, exp.Trim, exp.Concat, exp.DPipe, exp.Replace, exp.Left, exp.Right, exp.TimeToStr),
@@ -113,8 +124,8 @@ def infer(
             return of(node.this)
         case exp.Sum():
             inner = of(node.this)
-            wide = Type("decimal", inner.scale, True)
-            return {"integer": INTEGER, "boolean": INTEGER, "decimal": wide, "double": DOUBLE}.get(inner.family, UNKNOWN)
+            wide = Type("decimal", inner.scale, _WIDEST)
+            return {"integer": HUGEINT, "boolean": HUGEINT, "decimal": wide, "double": DOUBLE}.get(inner.family, UNKNOWN)
         case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() if _is_null(node.this) or _is_null(node.expression):
             return UNKNOWN  # the engine folds it to a NULL of no type
         case exp.Add() | exp.Sub():
@@ -123,7 +134,7 @@ def infer(
             return _multiplied(of(node.this), of(node.expression))
         case exp.IntDiv() | exp.Mod():
             left, right = of(node.this), of(node.expression)
-            return INTEGER if left.family == right.family == "integer" else UNKNOWN
+            return common([left, right]) if left.family == right.family == "integer" else UNKNOWN
         case exp.Round() | exp.Floor() | exp.Ceil():
             return _rounded(node, of(node.this))
         case exp.If() | exp.Case():
@@ -133,9 +144,11 @@ def infer(
         case exp.Coalesce() | exp.Greatest() | exp.Least():
             return common([of(node.this), *(of(part) for part in node.expressions)])
         case exp.Extract():
-            return INTEGER if str(node.name).lower() in _PARTS else UNKNOWN
+            return BIGINT if str(node.name).lower() in _PARTS else UNKNOWN
         case exp.Interval():
             return OTHER
+        case exp.CountIf():
+            return HUGEINT
         case exp.Avg():
             return DOUBLE if of(node.this).is_number else UNKNOWN
     if isinstance(node, exp.Div) and FLOAT in (sides := (of(node.this), of(node.expression))) and DOUBLE not in sides:
@@ -143,7 +156,7 @@ def infer(
     if isinstance(node, _TO_BOOLEAN):
         return BOOLEAN
     if isinstance(node, _TO_INTEGER):
-        return INTEGER
+        return BIGINT
     if isinstance(node, _TO_TEXT):
         return TEXT
     if isinstance(node, _TO_TIME):
@@ -164,15 +177,22 @@ def common(types: list[Type]) -> Type:
         return UNKNOWN
     if families <= {"integer", "decimal", "double"} and "double" in families:
         return DOUBLE
-    if len(families) == 1 and "decimal" not in families:
-        return Type(known[0].family)
     if families <= {"integer", "decimal"}:
-        scale = max(type_.scale for type_ in known)
-        decimals = [type_ for type_ in known if type_.family == "decimal"]
-        if any(type_.is_wide for type_ in decimals) and len({type_.scale for type_ in decimals}) > 1:
-            return UNKNOWN  # the engine keeps what digits there is room for
-        return Type("decimal", scale, any(type_.is_wide for type_ in known))
+        return functools.reduce(_both, known)
+    if len(families) == 1:
+        return Type(known[0].family)
     return TIME if families == {"date", "time"} else UNKNOWN
+
+
+def _both(left: Type, right: Type) -> Type:
+    """The type that two exact numbers are brought to."""
+    if left.family == right.family == "integer":
+        return max(left, right)
+    scale = max(left.scale, right.scale)
+    digits = max(left.digits - left.scale, right.digits - right.scale) + scale
+    if left.family == right.family and digits > _WIDEST:
+        return UNKNOWN  # the engine keeps what digits there is room for
+    return Type("decimal", scale, min(digits, _WIDEST))
 
 
 def _literal(node: exp.Literal) -> Type:
@@ -183,15 +203,21 @@ def _literal(node: exp.Literal) -> Type:
         return DOUBLE
     if "." in text:
         digits = text.replace(".", "")
-        return Type("decimal", len(text) - text.index(".") - 1) if digits.isdigit() and len(digits) < 38 else DOUBLE
-    return INTEGER if text.isdigit() and len(text) < 38 else UNKNOWN
+        scale = len(text) - text.index(".") - 1
+        return Type("decimal", scale, len(digits)) if digits.isdigit() and len(digits) < _WIDEST else DOUBLE
+    if not text.isdigit() or len(text) >= _WIDEST:
+        return UNKNOWN
+    return Type("integer", 0, 10) if int(text) < 1 << 31 else BIGINT if int(text) < 1 << 63 else HUGEINT
 
 
 def _added(left: Type, right: Type, *, subtract: bool) -> Type:
+    if left.is_exact and right.is_exact and "decimal" in (left.family, right.family):
+        scale = max(left.scale, right.scale)
+        return Type("decimal", scale, min(max(left.digits - left.scale, right.digits - right.scale) + scale + 1, _WIDEST))
     if left.is_number and right.is_number:
         return common([left, right])
     if subtract and left == right == DATE:
-        return INTEGER
+        return BIGINT
     if left in (DATE, TIME) and right == OTHER:
         return TIME
     return DATE if left == DATE and right.family == "integer" else UNKNOWN
@@ -202,19 +228,21 @@ def _multiplied(left: Type, right: Type) -> Type:
         return UNKNOWN
     if "double" in (left.family, right.family):
         return DOUBLE
-    return INTEGER if left.family == right.family == "integer" else Type("decimal", left.scale + right.scale, left.is_wide or right.is_wide)
+    if left.family == right.family == "integer":
+        return max(left, right)
+    return Type("decimal", left.scale + right.scale, min(left.digits + right.digits, _WIDEST))
 
 
 def _rounded(node: exp.Expr, inner: Type) -> Type:
     digits = node.args.get("decimals")
     if inner.family != "decimal":
         if inner.family == "integer":
-            return INTEGER if isinstance(node, exp.Round) else DOUBLE
+            return inner if isinstance(node, exp.Round) else DOUBLE
         return inner if inner == DOUBLE else UNKNOWN
     if digits is None:
-        return Type("decimal", 0, inner.is_wide)
+        return Type("decimal", 0, inner.digits)
     if isinstance(digits, exp.Literal) and digits.name.isdigit():
-        return Type("decimal", min(int(digits.name), inner.scale), inner.is_wide)
+        return Type("decimal", min(int(digits.name), inner.scale), inner.digits)
     return UNKNOWN
 
 

@@ -176,7 +176,9 @@ def _live(history: list[tuple[list[tuple[Any, ...]], bool]], *, outside: bool) -
 
 @settings(max_examples=MANY or 100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=not MANY, database=None)
 @given(histories)
-def test_after_any_history_every_table_is_its_select_over_the_files_of_the_edition(history: list[tuple[list[tuple[Any, ...]], bool]]) -> None:
+def test_after_any_history_every_table_is_its_select_over_the_files_of_the_edition(
+    history: list[tuple[list[tuple[Any, ...]], bool]],
+) -> None:
     # The catalogue has no part in what a table holds, and takes most of the time; the next test goes through it.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(refreshing, "_stage", lambda edition, lake: None)

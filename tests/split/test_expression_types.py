@@ -1,7 +1,8 @@
 """What is taken for a type is the engine's type, and what is said not to fail does not, whatever the row."""
 
 import itertools
-from collections.abc import Iterator
+import random
+from collections.abc import Iterable, Iterator
 
 import duckdb
 import pytest
@@ -11,16 +12,25 @@ from forebay.split.frames import Known, Names
 from forebay.split.types import Type, can_fail, type_of
 
 TYPES = {
-    **{"i": "INTEGER", "z": "BIGINT", "h": "HUGEINT", "y": "TINYINT", "u": "UINTEGER", "n": "DECIMAL(10,2)", "m": "DECIMAL(18,4)"},
+    **{
+        "i": "INTEGER",
+        "z": "BIGINT",
+        "h": "HUGEINT",
+        "y": "TINYINT",
+        "u": "UINTEGER",
+        "n": "DECIMAL(10,2)",
+        "m": "DECIMAL(18,4)",
+        "l": "DECIMAL(20,2)",
+    },
     **{"w": "DECIMAL(38,2)", "f": "DOUBLE", "r": "FLOAT", "b": "BOOLEAN", "s": "VARCHAR", "d": "DATE", "ts": "TIMESTAMP"},
 }
 ROWS = [
-    "(2147483647, 9223372036854775807, 170141183460469231731687303715884105727, 127, 4294967295, 99999999.99, 99999999999999.9999,"
+    "(2147483647, 9223372036854775807, 170141183460469231731687303715884105727, 127, 4294967295, 99999999.99, 99999999999999.9999, 1.5,"
     " 999999999999999999999999999999999999.99, 1.7976931348623157e308, 3.4e38, true, 'é', '9999-12-31', '9999-12-31 23:59:59.999999')",
-    "(-2147483648, -9223372036854775808, '-170141183460469231731687303715884105728', -128, 0, -99999999.99, -99999999999999.9999,"
+    "(-2147483648, -9223372036854775808, '-170141183460469231731687303715884105728', -128, 0, -99999999.99, -99999999999999.9999, -1.5,"
     " -999999999999999999999999999999999999.99, '-inf', 'nan', false, '', '0001-01-01', '0001-01-01')",
-    "(0, 0, 0, 0, 0, 0, 0, 0, '-0', 0, null, 'x1', '1970-01-01', '1970-01-01')",
-    "(null, null, null, null, null, null, null, null, null, null, null, null, null, null)",
+    "(0, 0, 0, 0, 0, 0, 0, 0, 0, '-0', 0, null, 'x1', '1970-01-01', '1970-01-01')",
+    "(null, null, null, null, null, null, null, null, null, null, null, null, null, null, null)",
 ]
 NUMBERS = ["i", "z", "h", "y", "u", "n", "m", "w", "f", "r", "1", "0.25", "1e2", "b"]
 OTHERS = ["s", "d", "ts", "(date '2024-01-31')", "null"]
@@ -65,6 +75,14 @@ EXPRESSIONS = [
     *(form.format(a=a) for form, a in itertools.product(ONE, NUMBERS + OTHERS)),
     *TEXTS,
 ]
+EXACT = ["i", "z", "h", "y", "n", "m", "l", "w", "5", "1.5", "0.123456", "sum(i)", "sum(7)", "count_if(b)", "sum(n)", "count(*)"]
+INNER = ["({a} + {b})", "({a} * {b})", "round({a} * {b}, 1)", "({a} % {b})"]
+OUTER = ["greatest({c}, {a})", "{c} + {a}", "{c} * {a}", "sum({c} - {a})"]
+NESTED = [
+    outer.format(c=inner.format(a=a, b=b), a=c)
+    for outer, inner, a, b, c in itertools.product(OUTER, INNER, EXACT, EXACT, ["n", "1.5", "0.123456", "h", "l"])
+    if not (outer.startswith("sum") and "(" in a + b + c)
+]
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +93,10 @@ def engine() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def bound(engine: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Names, exp.Expr, str]]:
+def bound(engine: duckdb.DuckDBPyConnection, expressions: Iterable[str] = EXPRESSIONS) -> Iterator[tuple[str, Names, exp.Expr, str]]:
     """The expressions that the engine takes, each with the type that it has there."""
     columns = {name: (name, type_of(type_), frozenset[tuple[str, int]]()) for name, type_ in TYPES.items()}
-    for expression in EXPRESSIONS:
+    for expression in expressions:
         sql = f"select {expression} as x from t"
         try:
             (written,) = engine.execute(f"select column_type from (describe {sql})").fetchall()[0]
@@ -102,6 +120,20 @@ def test_a_type_is_the_engines_or_unknown(engine: duckdb.DuckDBPyConnection) -> 
     assert known > 0.6 * count
 
 
+def test_a_number_that_is_computed_of_computed_ones_has_the_engines_scale_and_no_more_digits(engine: duckdb.DuckDBPyConnection) -> None:
+    wrong, known, count = [], 0, 0
+    for expression, names, node, written in bound(engine, random.Random(1).sample(NESTED, 3000)):
+        found, right = names.type(node), type_of(written)
+        count += 1
+        if not found.family:
+            continue
+        known += 1
+        if found[:2] != right[:2] or (right.family in ("decimal", "integer") and found.digits < right.digits):
+            wrong.append(f"{expression}: {found}, in the engine {written}")
+    assert not wrong, f"{len(wrong)} of {known}:\n" + "\n".join(wrong)
+    assert known > 0.6 * count > 600
+
+
 def test_what_cannot_fail_does_not(engine: duckdb.DuckDBPyConnection) -> None:
     failed, safe = [], 0
     for expression, names, node, _ in bound(engine):
@@ -118,11 +150,11 @@ def test_what_cannot_fail_does_not(engine: duckdb.DuckDBPyConnection) -> None:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("DECIMAL(12,2)", Type("decimal", 2)),
-        ("decimal( 12 , 2 )", Type("decimal", 2)),
-        ("NUMERIC", Type("decimal", 3)),
-        ("DECIMAL(38,4)", Type("decimal", 4, True)),
-        ("integer", Type("integer")),
+        ("DECIMAL(12,2)", Type("decimal", 2, 12)),
+        ("decimal( 12 , 2 )", Type("decimal", 2, 12)),
+        ("NUMERIC", Type("decimal", 3, 18)),
+        ("DECIMAL(38,4)", Type("decimal", 4, 38)),
+        ("integer", Type("integer", 0, 10)),
         ("TIMESTAMP WITH TIME ZONE", Type("time")),
         ("VARCHAR(10)", Type("text")),
         ("INTEGER[]", Type("other")),

@@ -12,6 +12,7 @@ import msgspec
 from sqlglot import exp
 
 from forebay.errors import ForebayError
+from forebay.split.blocks import is_aggregate
 from forebay.split.names import canonical
 from forebay.split.partial import Slicing
 from forebay.split.scopes import external, named_tables
@@ -67,6 +68,8 @@ def _is_row_by_row(table: exp.Table, tree: exp.Expr) -> bool:
     while True:
         step = node.parent
         select = step.parent if isinstance(step, exp.From | exp.Join) else None
+        if any(not pivot.args.get("unpivot") for pivot in node.args.get("pivots") or []):
+            return False
         if not isinstance(select, exp.Select) or not _keeps_rows_apart(select, step):
             return False
         outer = select.parent
@@ -94,7 +97,7 @@ def _keeps_rows_apart(select: exp.Select, step: exp.Expr | None) -> bool:
         if join is step and (side or kind in ("SEMI", "ANTI") or method == "ASOF"):
             return False
     own = select.walk(prune=lambda node: node is not select and isinstance(node, exp.Query | exp.With | exp.From))
-    return not any(isinstance(node, exp.AggFunc | exp.Window | exp.TableSample | exp.Pivot) for node in own)
+    return not any(isinstance(node, exp.Window | exp.TableSample) or is_aggregate(node) for node in own)
 
 
 def _aggregated(sql: str, tree: exp.Expr, table: exp.Table, source: str, relations: Columns) -> Slicing:

@@ -30,6 +30,7 @@ def sliced(sql: str) -> Slicing:
         "select * from (select day, units from sales where f > 0) x join products on sku = units",
         "with b as (select day, units from sales) select * from b where units in (select max(sku) from products)",
         "select units from sales semi join products using (sku)",
+        "select * from sales unpivot (v for n in (units, sku))",
     ],
 )
 def test_what_takes_row_for_row_is_its_own_partial(sql: str) -> None:
@@ -50,6 +51,13 @@ def test_what_takes_row_for_row_is_its_own_partial(sql: str) -> None:
         ("select sku from products union all select sku from sales", "."),
         ("select units from products positional join sales", "."),
         ("select cat from products anti join sales using (sku)", "."),
+        ("select count_star() as n from sales", "."),
+        ("select geomean(units) as n, entropy(sku) from sales", "."),
+        ("select histogram_exact(sku, [1, 2]) as h from sales", "."),
+        ("select x from (select product(units) as x from sales)", "."),
+        ("select * from sales pivot (sum(units) for t in ('a', 'b'))", "."),
+        ("select * from (select day, units, t from sales) pivot (sum(units) for t in ('a', 'b'))", "."),
+        ("with b as (select day, units, t from sales) select * from b pivot (sum(units) for t in ('a', 'b'))", "."),
     ],
 )
 def test_what_needs_rows_of_several_slices_is_whole(sql: str, why: str) -> None:

@@ -6,10 +6,13 @@ import csv
 import json
 import re
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -62,19 +65,32 @@ def connect(*, memory: int, temp_directory: Path, temp_disk: int, threads: int) 
 
 
 @contextmanager
-def without_pandas() -> Iterator[None]:
-    """Hide pandas from DuckDB, which would import it, for half a second, to bind the first parameter of any query.
+def scratch() -> Iterator[Connection]:
+    """A connection for looking at schemas, with a directory of its own like every other."""
+    with tempfile.TemporaryDirectory(prefix="forebay-") as folder:
+        connection = connect(memory=2 << 30, temp_directory=Path(folder), temp_disk=1 << 30, threads=2)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
-    pyarrow must not be imported meanwhile: it does not take hidden for missing.
-    """
-    hidden = "pandas" not in sys.modules
-    if hidden:
-        sys.modules["pandas"] = None  # type: ignore[assignment]
+
+@contextmanager
+def without_pandas() -> Iterator[None]:
+    """Hide pandas, if it is not imported yet, from DuckDB, which would import it, for half a second, to bind the first parameter of any
+    query; and from PyArrow, which would to be imported itself (and then converts nothing to pandas in this process)."""
+    hiding = _Hiding()
+    sys.meta_path.insert(0, hiding)
     try:
         yield
     finally:
-        if hidden:
-            del sys.modules["pandas"]
+        sys.meta_path.remove(hiding)
+
+
+class _Hiding(MetaPathFinder):
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("hidden", name=fullname)
 
 
 def quoted(name: str) -> str:

@@ -22,6 +22,7 @@ from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.update.snapshot import ManageSnapshots
 from pyiceberg.types import DecimalType
 
 FINGERPRINT = "forebay.fingerprint"
@@ -101,13 +102,6 @@ class Catalog:
 
     def _overwrite(self, table: Table, files: Sequence[str], fingerprint: str, branch: str | None) -> None:
         """One snapshot that holds `files` and nothing else. What the table holds already of them stays as it is registered."""
-        if branch is not None:
-            # The branch starts where main is: what an unfinished refresh staged before is not built upon.
-            main = table.current_snapshot()
-            if main is not None and branch in table.metadata.refs:
-                table.manage_snapshots().remove_branch(branch).commit()
-            if main is not None:
-                table.manage_snapshots().create_branch(main.snapshot_id, branch).commit()
         held = {task.file.file_path: task.file for task in table.scan().plan_files()}
         wanted = {_uri(file): file for file in files}
         # A slice that was lost and built again may have another size under its old name.
@@ -115,7 +109,11 @@ class Catalog:
         added = _by_schema([uri for uri in wanted if uri not in stays], wanted)
         for schema, _ in added:
             _widen(table, schema)
+        main = table.current_snapshot()
         with table.transaction() as transaction:
+            if branch is not None and main is not None:
+                # The branch starts where main is: what an unfinished refresh staged before is not built upon.
+                ManageSnapshots(transaction).create_branch(main.snapshot_id, branch).commit()
             mapping = transaction.table_metadata.schema().name_mapping.model_dump_json()
             transaction.set_properties({"schema.name-mapping.default": mapping})
             properties = {FINGERPRINT: fingerprint}

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from forebay.errors import ForebayError
@@ -59,6 +60,13 @@ class Lake:
             token = left.name.split(".")[-2]
             if not token.isdigit() or int(token) < self.token:
                 shutil.rmtree(left, ignore_errors=True)
+
+    def keep_checks(self, files: Iterable[str]) -> None:
+        """Remove the rows of tests that hold now, or are no more: all but these files."""
+        named = set(files)
+        for path in self.checks.glob("*"):
+            if str(path) not in named:
+                path.unlink(missing_ok=True)
 
 
 def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:

@@ -6,12 +6,14 @@ It is self-contained: a run needs this document, the files it names and the user
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from forebay.project.finding import Finding
 from forebay.project.project import Column, Declared, Project, Source
+from forebay.split.partial import Slicing
 from forebay.split.reason import Reason
 from forebay.split.stage import Stage
 
@@ -144,6 +146,18 @@ class Definition(Declared, frozen=True):
         return hashlib.sha256(msgspec.json.encode(identity, order="deterministic")).hexdigest()[:32]
 
 
+class Sliced(Declared, frozen=True):
+    """How a table is computed of slices. `source` is the source's own name; `columns` are those of the partials, if it aggregates."""
+
+    slicing: Slicing
+    source: str
+    columns: tuple[StoredColumn, ...] = ()
+
+    @property
+    def aggregates(self) -> bool:
+        return bool(self.slicing.combine)
+
+
 class Table(Declared, frozen=True):
     """A Tier-2 table as built: its definition, its slice, and the files that hold its rows."""
 
@@ -202,12 +216,28 @@ class Compiled(Declared, frozen=True):
     calculation's that is equal."""
 
 
+class Binding(Declared, frozen=True):
+    """What binding the project found out that neither tables nor calculations tell."""
+
+    by: str
+    """The versions of what bound it; others may find otherwise."""
+    slicings: dict[str, Sliced] = msgspec.field(default_factory=dict)
+    """The tables that can be computed of slices, by full name."""
+    shared: dict[str, str] = msgspec.field(default_factory=dict)
+    """For each derived table that is not built because it is equal to another one: that one. By full names."""
+
+
 class Counted(Declared, frozen=True):
     """What a counting query gave when the split was chosen, and how many rows the sources had that it read, which tell for how long
     that may be believed."""
 
     rows: int
     sources: dict[str, int]
+
+    def holds(self, now: Mapping[str, int]) -> bool:
+        """Whether it may be believed of sources that have so many rows now: of none twice or half as many."""
+        before = self.sources
+        return before.keys() == now.keys() and all(max(rows, now[name]) <= 2 * min(rows, now[name]) for name, rows in before.items())
 
 
 class Work(Declared, frozen=True):
@@ -244,3 +274,5 @@ class Edition(Declared, frozen=True):
     """How long that refresh took until it published."""
     checks: tuple[Finding, ...] = ()
     """What its tests gave. Those that are to be told again (warnings) are among them."""
+    binding: Binding | None = None
+    """How its project was bound, if that holds until the project or a source's columns change."""

@@ -8,10 +8,7 @@ left whole.
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -22,31 +19,14 @@ from forebay.project.edition import Compiled, Definition, SourceVersion, StoredC
 from forebay.project.project import Calculation, Column, Project, Tier2Table
 from forebay.project.values import sample
 from forebay.refresh.bind_tests import bind_tests
+from forebay.refresh.bound import Bound, Schemas
 from forebay.refresh.count import Counts
-from forebay.refresh.fault import source_error as source_error  # noqa: PLC0414  # for the builders
-from forebay.refresh.pieces import Sliced
 from forebay.refresh.share import share
 from forebay.refresh.slicings import slicings
 from forebay.split import parameters
 from forebay.split.names import canonical, tables_read
 from forebay.split.split import Split, split
 from forebay.split.stage import Stage
-
-Schemas = dict[str, dict[str, str]]
-
-
-class Bound(msgspec.Struct, frozen=True):
-    """A project whose SQL is known to bind. `definitions` are in build order."""
-
-    definitions: tuple[Definition, ...]
-    calculations: dict[str, Compiled]
-    input_types: Schemas
-    counted: dict[str, int] = {}
-    """Rows of Tier-2 tables, by full name, that were counted to decide on them."""
-    shared: dict[str, str] = {}
-    """For each derived table that is not built because it is equal to another one: that one. By full names."""
-    slicings: dict[str, Sliced] = {}
-    """The tables that can be computed of slices, by full name."""
 
 
 def bind(
@@ -57,7 +37,7 @@ def bind(
     counts: Counts,
 ) -> Bound:
     """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
-    with duckdb.without_pandas(), scratch() as connection:
+    with duckdb.without_pandas(), duckdb.scratch() as connection:
         return _Binder(project, document, versions, kept, counts, connection).bound()
 
 
@@ -399,14 +379,3 @@ def _stored(columns: Mapping[str, str]) -> tuple[StoredColumn, ...] | str:
             return name
         stored.append(StoredColumn(name, type_, as_))
     return tuple(stored)
-
-
-@contextmanager
-def scratch() -> Iterator[duckdb.Connection]:
-    """A connection for looking at schemas, with a directory of its own like every other."""
-    with tempfile.TemporaryDirectory(prefix="forebay-") as folder:
-        connection = duckdb.connect(memory=2 << 30, temp_directory=Path(folder), temp_disk=1 << 30, threads=2)
-        try:
-            yield connection
-        finally:
-            connection.close()

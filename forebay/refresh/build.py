@@ -18,7 +18,7 @@ from forebay.project.edition import Definition, File, SourceVersion, Table
 from forebay.project.identity import stat_key
 from forebay.project.project import Limits
 from forebay.project.reading import reading as source_reading
-from forebay.refresh import bind
+from forebay.refresh import fault
 from forebay.refresh.pieces import relations
 from forebay.refresh.plan import Planned
 from forebay.refresh.slices import Slice, read, reading
@@ -137,7 +137,7 @@ def check_key(version: SourceVersion, lake: Lake, limits: Limits) -> None:
             tied = None
             repeated = _repeated(connection, version.source.key, f"({reading(name, {name: version}, {})})")
     except duckdb.Error as error:
-        raise bind.source_error(connection, version.source, [file.path for file in version.files], error) from None
+        raise fault.source_error(connection, version.source, [file.path for file in version.files], error) from None
     finally:
         connection.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -227,7 +227,7 @@ def _explain(
     place = next(iter(getattr(error, "__notes__", [])), f"{definition.file}:{definition.line}")
     for name in definition.reads:
         if name in versions:
-            found = bind.source_error(connection, versions[name].source, [file.path for file in versions[name].files], error)
+            found = fault.source_error(connection, versions[name].source, [file.path for file in versions[name].files], error)
             if found.where:
                 return ForebayError(found.code, f"table `{definition.name}`: {found.what}", where=found.where, advice=found.advice)
     where = f"{place}, table `{definition.name}`"

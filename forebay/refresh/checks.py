@@ -26,7 +26,7 @@ from forebay.project.finding import KEPT, SHOWN, Finding
 from forebay.project.identity import stat_key
 from forebay.project.project import Project
 from forebay.project.tests import NoRows, Subject, Test, subjects
-from forebay.refresh import bind, violations
+from forebay.refresh import fault, violations
 from forebay.refresh.slices import reading
 from forebay.split.names import canonical, tables_read
 
@@ -88,14 +88,6 @@ def check(
 
 def _tell(listener: Listener, subject: Subject, number: int, percent: float) -> None:
     listener.checking(subject.name, (100 * number + percent) / len(subject.tests))
-
-
-def sweep(lake: Lake, found: Sequence[Finding]) -> None:
-    """Remove the rows of tests that hold now, or are no more."""
-    named = {one.file for one in found if one.file}
-    for path in lake.checks.glob("*"):
-        if str(path) not in named:
-            path.unlink(missing_ok=True)
 
 
 def _problem(document: Document, tested: Sequence[Subject], one: Finding) -> ForebayError:
@@ -241,7 +233,7 @@ class _Running:
         if named is not None:
             return f"{named.what}. {named.advice}"
         for version in self._sources(subject, test):
-            found = bind.source_error(self.connection, version.source, [file.path for file in version.files], error)
+            found = fault.source_error(self.connection, version.source, [file.path for file in version.files], error)
             if found.where:
                 return f"{found.where}: {found.what}"
         return duckdb.message(error)[0].partition("\n")[0]

@@ -17,10 +17,10 @@ import msgspec
 from forebay.engines import duckdb
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
-from forebay.project.edition import Definition, SourceVersion, StoredColumn, Table
+from forebay.project.edition import Definition, Sliced, SourceVersion, StoredColumn, Table
 from forebay.project.project import Limits
 from forebay.refresh.build import check_dates, check_key_of_table, check_rows, complete, stored, unchanged, working
-from forebay.refresh.pieces import Piece, Sliced, part, partition, read_by
+from forebay.refresh.pieces import Piece, part, partition, read_by
 from forebay.refresh.plan import Planned
 from forebay.refresh.slices import Slice, find, over, reading
 from forebay.refresh.write import Written, write

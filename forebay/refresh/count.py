@@ -16,7 +16,6 @@ from forebay.lake.root import Lake
 from forebay.project.edition import Counted, Definition, Edition, SourceVersion, Table
 from forebay.project.project import Limits
 from forebay.refresh.slices import as_table, find, reading
-from forebay.split.names import canonical, tables_read
 
 UNKNOWN = -1
 
@@ -33,6 +32,8 @@ class Counts:
         self.known: dict[str, Counted] = dict(current.counts) if current else {}
         self.published: Mapping[str, Table] = current.tables if current else {}
         self.used: dict[str, Counted] = {}
+        self.unknown = False
+        """Whether something was asked for and not known."""
 
     def over(self, versions: Mapping[str, SourceVersion], declared: Iterable[Definition], limits: Limits) -> Callable[[str], int]:
         """The callback for the split of calculations over these sources and declared Tier-2 tables, given in build order."""
@@ -46,18 +47,22 @@ class _Asking:
 
     def rows(self, sql: str) -> int:
         """The number that `sql` gives, or UNKNOWN."""
+        from forebay.split.names import canonical  # noqa: PLC0415  # the parser is slow to import, and a day's new files ask nothing
+
         read = self._behind(sql)
         sources = {name: self.versions[name].rows for name in sorted(read) if name in self.versions}
         tables = [(name, definition.canonical) for name, definition in self.declared.items() if name in read]
         key = hashlib.sha256(repr((canonical(sql), tables)).encode()).hexdigest()[:32]
         found = self.counts.known.get(key)
-        if found is None or not _still(found.sources, sources):
+        if found is None or not found.holds(sources):
             if key in self.failed or self.counts.counting is None:
+                self.counts.unknown = True
                 return UNKNOWN
             self.counts.counting(tuple(sources), sum(sources.values()))
             rows = self._count(sql, read)
             if rows is None:
                 self.failed.add(key)
+                self.counts.unknown = True
                 return UNKNOWN
             found = Counted(rows, sources)
             self.counts.known[key] = found
@@ -66,6 +71,8 @@ class _Asking:
 
     def _behind(self, sql: str) -> set[str]:
         """All that `sql` comes to read: sources and declared tables by the names they have in SQL."""
+        from forebay.split.names import tables_read  # noqa: PLC0415
+
         read: set[str] = set()
         todo = set(tables_read(sql))
         while todo:
@@ -108,7 +115,3 @@ class _Asking:
                 yield name, reading(definition.name, {}, {definition.name: table})
             else:
                 yield name, definition.sql
-
-
-def _still(before: Mapping[str, int], now: Mapping[str, int]) -> bool:
-    return before.keys() == now.keys() and all(max(rows, now[name]) <= 2 * min(rows, now[name]) for name, rows in before.items())

@@ -73,14 +73,15 @@ def gather(
 
     With `keep` false, none stays at its last version.
     """
-    from forebay.refresh import bind, schema  # noqa: PLC0415  # slow to import, and the quick look below does without
+    from forebay.engines import duckdb  # noqa: PLC0415
+    from forebay.refresh import schema  # noqa: PLC0415  # slow to import, and the quick look below does without
 
     known = store.known_files()
     versions: dict[str, SourceVersion] = {}
     kept: list[Told] = []
     waiting: list[Told] = []
     problems: list[ForebayError] = []
-    with bind.scratch() as connection:
+    with duckdb.scratch() as connection:
         for source in project.sources:
             before = current.sources.get(source.name) if current else None
             try:

@@ -15,23 +15,10 @@ from pathlib import PurePath
 
 import msgspec
 
-from forebay.project.edition import SEMANTICS, Definition, File, SourceVersion, StoredColumn
-from forebay.split.partial import Slicing
+from forebay.project.edition import SEMANTICS, Definition, File, Sliced, SourceVersion, StoredColumn
 
 GROUPED = 32
 """How many small files make a slice, about."""
-
-
-class Sliced(msgspec.Struct, frozen=True):
-    """How a table is computed of slices. `source` is the source's own name; `columns` are those of the partials, if it aggregates."""
-
-    slicing: Slicing
-    source: str
-    columns: tuple[StoredColumn, ...] = ()
-
-    @property
-    def aggregates(self) -> bool:
-        return bool(self.slicing.combine)
 
 
 class Piece(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ from pathlib import PurePath
 
 import msgspec
 
-from forebay.project.edition import Definition, Edition, SourceVersion, Table, Work
+from forebay.project.edition import Definition, Edition, Sliced, SourceVersion, Table, Work
 from forebay.refresh.news import News
-from forebay.refresh.pieces import Piece, Sliced, pieces
+from forebay.refresh.pieces import Piece, pieces
 
 
 class SourceChange(msgspec.Struct, frozen=True):

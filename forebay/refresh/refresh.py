@@ -22,14 +22,16 @@ import msgspec
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
 from forebay.lake.trouble import explained
-from forebay.project.edition import Counted, Edition, SourceVersion, Table, Work
+from forebay.project.edition import Edition, SourceVersion, Table, Work
 from forebay.project.finding import Finding
 from forebay.project.folder import Folder
 from forebay.project.project import Project
 from forebay.project.summary import summary
+from forebay.project.tests import subjects
 from forebay.project.upkeep import read_upkeep
 from forebay.refresh import gather
 from forebay.refresh.account import Account, accounts
+from forebay.refresh.bound import Bound, as_before, binding, by
 from forebay.refresh.failing import kept_if_it_fails
 from forebay.refresh.gather import Faults
 from forebay.refresh.lease import held
@@ -39,7 +41,6 @@ from forebay.retention.gc import Collected, tidy
 from forebay.state.store import Store, now
 
 if TYPE_CHECKING:
-    from forebay.refresh.bind import Bound
     from forebay.refresh.count import Counting, Counts
 
 
@@ -137,22 +138,36 @@ def prospect(
     `kept` names, for each calculation, stages that are not to be split. A source that cannot be read stays at its version of the current
     edition if `keep`; `faults` are what building has found out.
     """
-    # Only needed when something has changed, and slow to import.
-    from forebay.project.load import load  # noqa: PLC0415
-    from forebay.refresh import bind, slices  # noqa: PLC0415
+    from forebay.refresh import slices  # noqa: PLC0415
 
-    project = load(folder)
+    project = _project(folder, current)
     gathered = gather.gather(project, folder.document, store, current, hashing, keep=keep, faults=faults or Faults())
     versions = gathered.versions
     left = _left_on_demand(current, project, versions)
     for calculation, stages in (kept or {}).items():
         left[calculation] = left.get(calculation, frozenset()) | stages
-    bound = bind.bind(project, folder.document, versions, left, counts)
+    bound = as_before(current, project.files, versions) if current is not None and keep and not kept else None
+    if bound is None:
+        from forebay.refresh import bind  # noqa: PLC0415  # slow to import, and only needed when something else than rows has changed
+
+        bound = bind.bind(project, folder.document, versions, left, counts)
+    else:
+        counts.used.update(current.counts if current else {})
     made = plan(
         bound.definitions, versions, current, project.files, lambda t, f: slices.find(lake, t, f) is not None,
         bound.slicings, project.limits.small_file,
     )  # fmt: skip
     return Prospect(project, versions, with_news(made, gathered.news), bound, gathered.news)
+
+
+def _project(folder: Folder, current: Edition | None) -> Project:
+    """What the folder says; as the current edition understood it, if it says the same to the same reader."""
+    before = current.project if current is not None and current.binding is not None and current.binding.by == by() else None
+    if before is not None and before.files == folder.files and before.lake == str(folder.lake):
+        return before
+    from forebay.project.load import load  # noqa: PLC0415  # slow to import
+
+    return load(folder)
 
 
 def _left_on_demand(current: Edition | None, project: Project, versions: Mapping[str, SourceVersion]) -> dict[str, frozenset[str]]:
@@ -205,7 +220,6 @@ def refresh(
             return Outcome(
                 current.number, False, 0, time.monotonic() - started, sources=news, checks=current.checks, accounts=accounts(current)
             )  # fmt: skip
-        from forebay.refresh import checks  # noqa: PLC0415
         from forebay.refresh.count import Counts  # noqa: PLC0415
 
         attempt.sees(folder)
@@ -220,7 +234,7 @@ def refresh(
             work = prospect(folder, lake, store, current, hashing, counts, kept, faults)
             with watching(work.plan) as listener:
                 tables, failures = _build(work, current, lake, listener, done)
-                found = () if failures else checks.check(work.project, folder.document, work.versions, tables, current, lake, listener)
+                found = () if failures else _checked(work, folder, tables, current, lake, listener)
             if not failures:
                 break
             if not faults.learn([error for _, error in failures], work.versions, current):
@@ -235,14 +249,14 @@ def refresh(
                 current.number, False, 0, time.monotonic() - started, tuple(told), sources=work.news, checks=found,
                 accounts=accounts(current),
             )  # fmt: skip
-        edition = _edition(work, tables, _next_number(lake, current), counts.used, done, time.monotonic() - started, found)
+        edition = _edition(work, tables, _next_number(lake, current), counts, done, time.monotonic() - started, found)
         lease.check()
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode(), lease.token)
         lease.check()
         _show(edition, lake, store)
         store.remember_edition(edition.number, edition.published_at, msgspec.json.encode(summary(edition, current)).decode())
-        checks.sweep(lake, found)
+        lake.keep_checks(one.file for one in found)
         took = time.monotonic() - started
         collected, not_collected = tidy(lake, store, work.project.retention)
         return Outcome(
@@ -282,8 +296,8 @@ def _build(
     read the failed one."""
     from forebay.refresh import build, slices  # noqa: PLC0415
 
-    # Slow to import, and wanted as soon as this is done. Not before, and not longer: binding hides pandas, which would confuse it.
-    importing = threading.Thread(target=importlib.import_module, args=("forebay.lake.iceberg",), daemon=True)
+    # Slow to import, and wanted as soon as this is done.
+    importing = threading.Thread(target=_import_catalog, daemon=True)
     importing.start()
     from forebay.refresh.combine import combine  # noqa: PLC0415
 
@@ -327,6 +341,24 @@ def _build(
     return tables, failures
 
 
+def _checked(
+    work: Prospect, folder: Folder, tables: dict[str, Table], current: Edition | None, lake: Lake, listener: Listener
+) -> tuple[Finding, ...]:
+    project = work.project
+    if not any(subject.tests for subject in subjects(project.sources, project.tier2)):
+        return ()
+    from forebay.refresh.checks import check  # noqa: PLC0415  # loads the parser
+
+    return check(project, folder.document, work.versions, tables, current, lake, listener)
+
+
+def _import_catalog() -> None:
+    from forebay.engines import duckdb  # noqa: PLC0415
+
+    with duckdb.without_pandas():
+        importlib.import_module("forebay.lake.iceberg")
+
+
 def _readable(planned: Planned, versions: dict[str, SourceVersion]) -> dict[str, SourceVersion]:
     """The versions to build a table from. Raises ForebayError if files of a source that is kept at its last version are gone."""
     kept = {name for name in planned.definition.reads if name in versions and versions[name].kept}
@@ -346,16 +378,16 @@ def _edition(
     work: Prospect,
     tables: Mapping[str, Table],
     number: int,
-    counts: Mapping[str, Counted],
+    counts: Counts,
     done: Mapping[str, Work],
     seconds: float,
     checks: tuple[Finding, ...],
 ) -> Edition:
     return Edition(
         number=number, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),
-        calculations=work.bound.calculations, input_types=work.bound.input_types, counts=dict(counts),
+        calculations=work.bound.calculations, input_types=work.bound.input_types, counts=dict(counts.used),
         work={name: done[name] for name in tables if name in done}, seconds=round(seconds, 3),
-        checks=checks,
+        checks=checks, binding=binding(work.bound, all_known=not counts.unknown),
     )  # fmt: skip
 
 

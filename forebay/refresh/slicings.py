@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from forebay.engines import duckdb
-from forebay.project.edition import Definition, SourceVersion, StoredColumn
+from forebay.project.edition import Definition, Sliced, SourceVersion, StoredColumn
 from forebay.project.project import Source
-from forebay.refresh.pieces import Sliced, relations
+from forebay.refresh.pieces import relations
 from forebay.split.partial import Slicing
 from forebay.split.slicing import NotSliced, slicing
 

@@ -286,6 +286,18 @@ class Block:
     def is_several(self) -> bool:
         return len(self.relations) + len(self.left) > 1 or bool(self.merged)
 
+    def constant(self, node: exp.Expr) -> bool | None:
+        """None if `node` reads a row of anything; else whether it reads a parameter."""
+        if isinstance(node, exp.Placeholder | exp.Parameter):
+            return True
+        if isinstance(node, exp.Query):
+            return None
+        if isinstance(node, exp.Column):
+            meant = self.underlying(node)
+            return self.constant(meant) if isinstance(meant, exp.Expr) and meant is not node else None
+        parts = [self.constant(part) for part in node.iter_expressions()]
+        return None if None in parts else any(parts)
+
     def underlying(self, node: exp.Expr) -> exp.Expr | tuple[Relation, str]:
         """`node`, or what it stands for if it is a column of something that was taken in."""
         while True:

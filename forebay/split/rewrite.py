@@ -99,6 +99,7 @@ class _Rewriting:
 
     def done(self) -> Rewritten:
         self._check_stability()
+        self._check_constants()
         self._make_groups()
         items = [self._item(index, item) for index, item in enumerate(self._items())]
         if self.aggregated:
@@ -201,6 +202,18 @@ class _Rewriting:
     @staticmethod
     def _is_average(node: exp.Expr) -> bool:
         return isinstance(node, exp.Avg)
+
+    def _check_constants(self) -> None:
+        """Refuse what computes something of a constant that was taken in, if that may fail: the engine computes it though there is no row."""
+        if not self.block.taken_in:
+            return
+        for column in [column for body in (self.select, *self.block.taken_in) for column in body.find_all(exp.Column)]:
+            node: exp.Expr | None = column
+            while isinstance(node, exp.Condition) and not is_aggregate(node) and (given := self.block.constant(node)) is not None:
+                if self.names.can_fail(node) and (not given or isinstance(node, exp.Cast)):
+                    why = f"`{node.sql('duckdb')}` is computed of a constant, and may fail"
+                    raise Refused("split.form", why, "Write what it comes to", node)
+                node = node.parent
 
     def _own_nodes(self) -> Iterable[exp.Expr]:
         """The nodes of the SELECT without those of queries inside it."""

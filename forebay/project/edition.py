@@ -220,7 +220,7 @@ class Binding(Declared, frozen=True):
     """What binding the project found out that neither tables nor calculations tell."""
 
     by: str
-    """The versions of what bound it; others may find otherwise."""
+    """The versions of what bound it, others of which may find otherwise; empty if it is to be tried again."""
     slicings: dict[str, Sliced] = msgspec.field(default_factory=dict)
     """The tables that can be computed of slices, by full name."""
     shared: dict[str, str] = msgspec.field(default_factory=dict)
@@ -275,4 +275,4 @@ class Edition(Declared, frozen=True):
     checks: tuple[Finding, ...] = ()
     """What its tests gave. Those that are to be told again (warnings) are among them."""
     binding: Binding | None = None
-    """How its project was bound, if that holds until the project or a source's columns change."""
+    """How its project was bound, which holds until the project or a source's columns change."""

@@ -91,7 +91,7 @@ class _Binder:
             for calculation, _, made, _ in parts
             for name, rows in made.rows.items()
         }
-        sliced = slicings(self.connection, shared.definitions, self.versions)
+        sliced = slicings(self.connection, shared.definitions, self.versions, self.counts)
         return Bound(shared.definitions, calculations, input_types, counted, dict(shared.owners), sliced)
 
     def _empty(self, name: str, columns: Mapping[str, str]) -> None:

@@ -27,11 +27,10 @@ class Bound(msgspec.Struct, frozen=True):
     """The tables that can be computed of slices, by full name."""
 
 
-def binding(bound: Bound, *, all_known: bool) -> Binding | None:
-    """What the edition keeps of `bound`. None if it is to be tried again: not `all_known` that was asked for, or a stage was left whole."""
-    if not all_known or _left_whole(bound.calculations):
-        return None
-    return Binding(by(), bound.slicings, bound.shared)
+def binding(bound: Bound, *, all_known: bool) -> Binding:
+    """What the edition keeps of `bound`. If not all that was asked for was known, or a stage was left whole, it is found anew."""
+    again = not all_known or _left_whole(bound.calculations)
+    return Binding("" if again else by(), bound.slicings, bound.shared)
 
 
 def as_before(current: Edition, files: Mapping[str, str], versions: Mapping[str, SourceVersion]) -> Bound | None:

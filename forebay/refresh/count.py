@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from forebay.engines import duckdb
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
-from forebay.project.edition import Counted, Definition, Edition, SourceVersion, Table
+from forebay.project.edition import Counted, Definition, Edition, Sliced, SourceVersion, Table
 from forebay.project.project import Limits
 from forebay.refresh.slices import as_table, find, reading
 
@@ -31,6 +31,7 @@ class Counts:
         self.lake, self.counting = lake, counting
         self.known: dict[str, Counted] = dict(current.counts) if current else {}
         self.published: Mapping[str, Table] = current.tables if current else {}
+        self.sliced: Mapping[str, Sliced] = current.binding.slicings if current and current.binding else {}
         self.used: dict[str, Counted] = {}
         self.unknown = False
         """Whether something was asked for and not known."""

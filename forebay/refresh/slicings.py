@@ -1,5 +1,7 @@
 """Which tables are computed slice by slice, over which source: the largest that can have many files. Bound by the engine, like the split.
 
+What else such a table reads is joined when the slices are combined, if slices without it are much smaller than the source, as tried on
+one file: then its changes cost no slice. It stays so until the table's SQL changes, lest slices be built anew to and fro.
 What the engine does not bind, or binds to other columns than the table has, is computed as a whole; and so is what would have one slice.
 """
 
@@ -11,12 +13,22 @@ from collections.abc import Mapping, Sequence
 from forebay.engines import duckdb
 from forebay.project.edition import Definition, Sliced, SourceVersion, StoredColumn
 from forebay.project.project import Source
-from forebay.refresh.pieces import relations
+from forebay.refresh.count import Counts
+from forebay.refresh.pieces import partition, relations
+from forebay.refresh.slices import reading
 from forebay.split.partial import Slicing
 from forebay.split.slicing import NotSliced, slicing
 
+_SMALLER, _MUCH_SMALLER = 4, 20
+"""How many rows of the source there must be for one of a slice that joins nothing; and where every refresh combines all slices."""
 
-def slicings(connection: duckdb.Connection, definitions: Sequence[Definition], versions: Mapping[str, SourceVersion]) -> dict[str, Sliced]:
+
+def slicings(
+    connection: duckdb.Connection,
+    definitions: Sequence[Definition],
+    versions: Mapping[str, SourceVersion],
+    counts: Counts,
+) -> dict[str, Sliced]:
     """By full name, the tables that can be sliced. `connection` is for binding; its views are left as they were."""
     columns = {name: {column.name: column.type for column in version.columns} for name, version in versions.items()}
     columns |= {definition.name: {column.name: column.type for column in definition.columns} for definition in definitions}
@@ -28,19 +40,47 @@ def slicings(connection: duckdb.Connection, definitions: Sequence[Definition], v
         if large is None:
             continue
         _, name, source = large
-        try:
-            made = slicing(definition.sql, name, {other: columns[full] for other, full in read.items()})
-        except NotSliced:
-            continue
-        connection.execute("BEGIN")
-        try:
-            partials = _bound(connection, definition, made, {other: columns[full] for other, full in read.items()})
-        except (duckdb.Error, NotSliced):
-            continue
-        finally:
-            connection.execute("ROLLBACK")
-        found[definition.name] = Sliced(made, source, partials)
+        types = {other: columns[full] for other, full in read.items()}
+        joined, alone = (_sliced(connection, definition, name, source, types, alone=alone) for alone in (False, True))
+        known = counts.sliced.get(definition.name)
+        asked = known not in (joined, alone) and counts.counting is not None
+        if alone is not None and (known == alone or (asked and _is_small(connection, definition, alone, versions[source]))):
+            found[definition.name] = alone
+        elif joined is not None:
+            found[definition.name] = joined
     return found
+
+
+def _sliced(
+    connection: duckdb.Connection, definition: Definition, name: str, source: str, types: Mapping[str, Mapping[str, str]], *, alone: bool
+) -> Sliced | None:
+    """The table computed of slices of `source`, which its SQL knows as `name`; of that alone if so asked and if it reads anything else."""
+    if alone and len(types) == 1:
+        return None
+    connection.execute("BEGIN")
+    try:
+        made = slicing(definition.sql, name, types, alone=alone)
+        return Sliced(made, source, _bound(connection, definition, made, types))
+    except (duckdb.Error, NotSliced):
+        return None
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _is_small(connection: duckdb.Connection, definition: Definition, alone: Sliced, version: SourceVersion) -> bool:
+    """Whether a slice of the largest file has much fewer rows than that."""
+    file = max(version.files, key=lambda file: file.size)
+    slicing = alone.slicing
+    rows = reading(version.source.name, {version.source.name: version}, {}, (file,))
+    connection.execute("BEGIN")
+    try:
+        connection.execute(f"CREATE OR REPLACE VIEW {duckdb.quoted(slicing.source)} AS SELECT *, 0 AS {slicing.mark} FROM ({rows})")
+        (made,) = connection.execute(f"SELECT count(*) FROM ({slicing.partial})").fetchall()[0]
+    except duckdb.Error:
+        return False
+    finally:
+        connection.execute("ROLLBACK")
+    return bool(made * (_SMALLER if partition(definition, alone) else _MUCH_SMALLER) <= file.rows)
 
 
 def _has_many_files(source: Source) -> bool:

@@ -167,7 +167,7 @@ class Block:
             return None
         if _has_aggregate(body) or self.names.outputs(body) is None or self.names.frame(body).unclear:
             return None
-        if any(isinstance(part, exp.AggFunc | exp.Window | exp.Unnest) for item in body.expressions for part in item.walk()):
+        if any(isinstance(part, exp.AggFunc | exp.Window) or makes_rows(part) for item in body.expressions for part in item.walk()):
             return None
         if any(may_not_convert(part) for item in body.expressions for part in item.find_all(exp.Cast)):
             return None  # elsewhere it would be looked at though there is no row
@@ -241,7 +241,7 @@ class Block:
             own = Refs(aggregate=True)
         elif isinstance(node, exp.Func) and written_name(node) in VOLATILE:
             own = Refs(dynamic=True)
-        elif isinstance(node, exp.Lambda | exp.Star | exp.Unnest | exp.Columns) and not isinstance(node.parent, exp.Count):
+        elif (isinstance(node, exp.Lambda | exp.Star | exp.Columns) or makes_rows(node)) and not isinstance(node.parent, exp.Count):
             own = Refs(unclear=not isinstance(node, exp.Star) or node.find_ancestor(exp.Exists) is None)
         found = own
         for part in node.iter_expressions():
@@ -252,6 +252,14 @@ class Block:
             own_relations = frozenset(id(relation) for relation in self.names.frame(node).relations)
             found = Refs(found.relations, found.dynamic or unstable, False, found.unclear, found.inner - own_relations)
         return found
+
+    def is_elsewhere(self, aggregate: exp.Expr) -> bool:
+        """Whether `aggregate` is of another query's rows than the one that it stands in: all columns that it reads are from outside that."""
+        columns = list(aggregate.find_all(exp.Column))
+        if aggregate.parent_select is self.select:
+            return bool(columns) and all(id(self.names.refer(column)) in self._outer for column in columns)
+        refs = self.refs(aggregate)
+        return bool(refs.relations and not refs.inner)
 
     def _refs_of_column(self, column: exp.Column) -> Refs:
         meant = self.names.refer(column)
@@ -383,6 +391,14 @@ def is_aggregate(node: exp.Expr) -> bool:
     if isinstance(node, exp.AggFunc):
         return not isinstance(node, exp.Grouping | exp.GroupingId)
     return isinstance(node, exp.Func) and written_name(node) in AGGREGATES and not isinstance(node, _ROWWISE)
+
+
+def makes_rows(node: exp.Expr) -> bool:
+    """Whether `node` in a select list makes several rows of one, or none."""
+    return isinstance(node, exp.Unnest | exp.Explode) or (isinstance(node, exp.Func) and written_name(node) in SETS)
+
+
+SETS = frozenset({"unnest", "unlist", "generate_subscripts", "regexp_split_to_table"})
 
 
 _ROWWISE = (exp.Greatest, exp.Least, exp.Coalesce)

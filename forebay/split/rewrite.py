@@ -100,6 +100,7 @@ class _Rewriting:
     def done(self) -> Rewritten:
         self._check_stability()
         self._check_constants()
+        self._check_aggregates()
         self._make_groups()
         items = [self._item(index, item) for index, item in enumerate(self._items())]
         if self.aggregated:
@@ -204,7 +205,7 @@ class _Rewriting:
         return isinstance(node, exp.Avg)
 
     def _check_constants(self) -> None:
-        """Refuse what computes something of a constant that was taken in, if that may fail: the engine computes it though there is no row."""
+        """Refuse what is computed of a constant that was taken in, and may fail: the engine computes it though there is no row."""
         if not self.block.taken_in:
             return
         for column in [column for body in (self.select, *self.block.taken_in) for column in body.find_all(exp.Column)]:
@@ -214,6 +215,11 @@ class _Rewriting:
                     why = f"`{node.sql('duckdb')}` is computed of a constant, and may fail"
                     raise Refused("split.form", why, "Write what it comes to", node)
                 node = node.parent
+
+    def _check_aggregates(self) -> None:
+        for node in self.select.find_all(exp.Func):
+            if is_aggregate(node) and self.block.is_elsewhere(node):
+                raise Refused("split.form", "a subquery's aggregate is of the outer query's rows", "Write it outside of the subquery", node)
 
     def _own_nodes(self) -> Iterable[exp.Expr]:
         """The nodes of the SELECT without those of queries inside it."""

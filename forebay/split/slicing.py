@@ -4,6 +4,9 @@ A slice is some of a source's files. Where the SELECT takes row for row, what th
 split as if the slice were chosen by a parameter: then the table that the split would build ahead of a run holds, for each slice, the
 partial results, and the residual is what combines them. So the same algebra, with the same proof, serves both. The source must be
 read once, because rows of two slices that meet (in a self-join, or a subquery) belong to neither. What cannot be computed so is whole.
+
+What else the SELECT reads is joined in the slices; or, if they are to hold the source's rows alone, by what combines them: then it is
+taken for what changes with every run, as an input is, and a slice is grouped by what joins it.
 """
 
 from __future__ import annotations
@@ -30,13 +33,19 @@ _MARK = "forebay_slice"
 _PLAIN_JOINS = frozenset({"", "INNER", "CROSS", "SEMI", "ANTI"})
 
 
-def slicing(sql: str, source: str, relations: Columns) -> Slicing:
-    """`sql` over slices of `source`. `relations` are all that it reads, with their columns and types. Raises NotSliced."""
+def slicing(sql: str, source: str, relations: Columns, *, alone: bool = False) -> Slicing:
+    """`sql` over slices of `source`, which hold what it alone gives if `alone`. `relations` are all that it reads, with their columns and
+    types. Raises NotSliced."""
     tree = parse_placed(sql)
     read = [table for table, cte in named_tables(tree) if cte is None and table.name.lower() == source.lower()]
     if len(read) != 1:
         raise NotSliced(f"reads `{source}` in {len(read)} places")
-    made = Slicing(source, sql) if _is_row_by_row(read[0], tree) else _aggregated(sql, tree, read[0], source, relations)
+    if not _is_row_by_row(read[0], tree, relations):
+        made = _aggregated(sql, tree, read[0], source, relations, alone=alone)
+    elif alone:
+        raise NotSliced("its slices are its rows")
+    else:
+        made = Slicing(source, sql)
     told = tuple(_told(query, made) if query else "" for query in _both(made))
     reads = tuple(_read_by(query, made) for query in _both(made))
     return msgspec.structs.replace(made, told=told, reads=reads)
@@ -62,7 +71,7 @@ def _read_by(query: str, made: Slicing) -> tuple[str, ...]:
     return tuple(sorted(found - views.keys() - {made.source.lower()}))
 
 
-def _is_row_by_row(table: exp.Table, tree: exp.Expr) -> bool:
+def _is_row_by_row(table: exp.Table, tree: exp.Expr, relations: Columns) -> bool:
     """Whether each row of `tree` comes of one row of `table`, and would come of it whatever other rows there are."""
     node: exp.Expr = table
     while True:
@@ -70,7 +79,7 @@ def _is_row_by_row(table: exp.Table, tree: exp.Expr) -> bool:
         select = step.parent if isinstance(step, exp.From | exp.Join) else None
         if any(not pivot.args.get("unpivot") for pivot in node.args.get("pivots") or []):
             return False
-        if not isinstance(select, exp.Select) or not _keeps_rows_apart(select, step):
+        if not isinstance(select, exp.Select) or not _keeps_rows_apart(select, step, relations):
             return False
         outer = select.parent
         if outer is None or select is tree:
@@ -86,7 +95,7 @@ def _is_row_by_row(table: exp.Table, tree: exp.Expr) -> bool:
             return False
 
 
-def _keeps_rows_apart(select: exp.Select, step: exp.Expr | None) -> bool:
+def _keeps_rows_apart(select: exp.Select, step: exp.Expr | None, relations: Columns) -> bool:
     """Whether `select`, which reads a relation in `step` (its FROM, or a join), adds nothing up and drops nothing for another row."""
     if any(select.args.get(part) for part in ("group", "having", "qualify", "distinct", "limit", "offset", "order", "sample", "windows")):
         return False
@@ -96,11 +105,30 @@ def _keeps_rows_apart(select: exp.Select, step: exp.Expr | None) -> bool:
             return False
         if join is step and (side or kind in ("SEMI", "ANTI") or method == "ASOF"):
             return False
-    own = select.walk(prune=lambda node: node is not select and isinstance(node, exp.Query | exp.With | exp.From))
+    own = list(select.walk(prune=lambda node: node is not select and isinstance(node, exp.Query | exp.With | exp.From)))
+    inside = [part for node in own if isinstance(node, exp.Query) and node is not select for part in node.walk() if is_aggregate(part)]
+    if any(_may_be_of_outer(part, select, relations) for part in inside):
+        return False
     return not any(isinstance(node, exp.Window | exp.TableSample) or is_aggregate(node) for node in own)
 
 
-def _aggregated(sql: str, tree: exp.Expr, table: exp.Table, source: str, relations: Columns) -> Slicing:
+def _may_be_of_outer(aggregate: exp.Expr, select: exp.Select, relations: Columns) -> bool:
+    """Whether an aggregate in a query inside `select` may add up rows of `select`: so it does if all columns that it reads are from there."""
+    known = {name.lower(): {column.lower() for column in columns} for name, columns in relations.items()}
+    aliases: set[str] = set()
+    columns: set[str] = set()
+    query = aggregate.parent_select
+    while query is not None and query is not select:
+        for part in [query.args.get("from_"), *(query.args.get("joins") or [])]:
+            if part is not None:
+                aliases.add(part.this.alias_or_name.lower())
+                columns |= known.get(part.this.name.lower(), set()) if isinstance(part.this, exp.Table) else set()
+        query = query.parent_select
+    read = list(aggregate.find_all(exp.Column))
+    return bool(read) and not any(column.table.lower() in aliases if column.table else column.name.lower() in columns for column in read)
+
+
+def _aggregated(sql: str, tree: exp.Expr, table: exp.Table, source: str, relations: Columns, *, alone: bool) -> Slicing:
     alias = table.args.get("alias")
     if table.args.get("sample") or table.args.get("pivots") or (isinstance(alias, exp.TableAlias) and alias.args.get("columns")):
         raise NotSliced(f"reads `{source}` in a form that is not taken apart")
@@ -111,10 +139,12 @@ def _aggregated(sql: str, tree: exp.Expr, table: exp.Table, source: str, relatio
     columns = next(columns for name, columns in relations.items() if name.lower() == source.lower())
     listed = ", ".join(_quoted(name) for name in columns)
     chosen = f"(SELECT {listed} FROM {quoted(table.name)} WHERE {mark} >= ${mark}) AS {quoted(table.alias_or_name)}"
-    marked = {**relations, source: {**columns, mark: "BIGINT"}}
+    marked: Columns = {source: {**columns, mark: "BIGINT"}}
+    others = {name: columns for name, columns in relations.items() if name.lower() != source.lower()}
     try:
         text = render(tree, {id(table): (chosen,)})
-        made = split(text, marked, {}, {mark: "BIGINT"}, strict=True)
+        static, dynamic = (marked, others) if alone else ({**others, **marked}, {})
+        made = split(text, static, dynamic, {mark: "BIGINT"}, strict=True)
     except (ForebayError, Unplaced) as error:
         raise NotSliced(str(error)) from None
     (stage,) = made.residual or (None,)
@@ -137,8 +167,11 @@ def _by(combined: exp.Expr, relation: str) -> dict[str, str]:
     """The columns of `combined` whose every value is added up by itself, and the column of `relation` that each is."""
     if not isinstance(combined, exp.Select) or not (combined.args.get("group") or combined.args.get("distinct")):
         return {}
-    if any(combined.args.get(part) for part in ("with_", "qualify", "limit", "offset", "joins", "windows")):
+    if any(combined.args.get(part) for part in ("with_", "qualify", "limit", "offset", "windows")):
         return {}
+    joins = combined.args.get("joins") or []
+    if any(join.side not in ("", "LEFT") or (join.side and join.this.name.lower() == relation.lower()) for join in joins):
+        return {}  # rows that no row of the relation gives
     group = combined.args.get("group")
     if combined.find(exp.Window) or (group is not None and group.find(exp.Rollup, exp.Cube, exp.GroupingSets)):
         return {}

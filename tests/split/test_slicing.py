@@ -30,6 +30,7 @@ def sliced(sql: str) -> Slicing:
         "select * from (select day, units from sales where f > 0) x join products on sku = units",
         "with b as (select day, units from sales) select * from b where units in (select max(sku) from products)",
         "select units from sales semi join products using (sku)",
+        "select (select sum(p.sku + s.units) from products p) as v, unnest([1, 2]) as u from sales s",
         "select * from sales unpivot (v for n in (units, sku))",
     ],
 )
@@ -55,6 +56,9 @@ def test_what_takes_row_for_row_is_its_own_partial(sql: str) -> None:
         ("select geomean(units) as n, entropy(sku) from sales", "."),
         ("select histogram_exact(sku, [1, 2]) as h from sales", "."),
         ("select x from (select product(units) as x from sales)", "."),
+        ("select (select sum(s.units)) as v from sales s", "."),
+        ("select day from sales s where exists (select count(s.units) from products)", "."),
+        ("select x, count(*) n from (select sku as x, unnest([1, 2]) from sales) group by x", "."),
         ("select * from sales pivot (sum(units) for t in ('a', 'b'))", "."),
         ("select * from (select day, units, t from sales) pivot (sum(units) for t in ('a', 'b'))", "."),
         ("with b as (select day, units, t from sales) select * from b pivot (sum(units) for t in ('a', 'b'))", "."),

@@ -254,7 +254,7 @@ class Block:
         return found
 
     def is_elsewhere(self, aggregate: exp.Expr) -> bool:
-        """Whether `aggregate` is of another query's rows than the one that it stands in: all columns that it reads are from outside that."""
+        """Whether `aggregate` is of another query's rows than the one that it stands in: it reads columns from outside of that only."""
         columns = list(aggregate.find_all(exp.Column))
         if aggregate.parent_select is self.select:
             return bool(columns) and all(id(self.names.refer(column)) in self._outer for column in columns)

@@ -113,7 +113,7 @@ def _keeps_rows_apart(select: exp.Select, step: exp.Expr | None, relations: Colu
 
 
 def _may_be_of_outer(aggregate: exp.Expr, select: exp.Select, relations: Columns) -> bool:
-    """Whether an aggregate in a query inside `select` may add up rows of `select`: so it does if all columns that it reads are from there."""
+    """Whether an aggregate in a query inside `select` may add up rows of `select`: so it does if it reads columns from there only."""
     known = {name.lower(): {column.lower() for column in columns} for name, columns in relations.items()}
     aliases: set[str] = set()
     columns: set[str] = set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +269,56 @@ def test_every_file_is_in_one_group_and_a_new_one_changes_one(listed: list[str],
     after = groups([*files, file(new, 7 * len(new))], small)
     assert len(set(made) - set(after)) <= 1
     assert len(set(after) - set(made)) <= 2
+
+
+BY_GROUP = "SELECT day, g, sum(v) AS v, count(*) AS n FROM sales JOIN groups USING (k) GROUP BY day, g"
+
+
+def grouped(folder: Path, **more: Any) -> Small:
+    """A project whose slices without the groups have a fifth of the rows of the files."""
+    days: dict[str, list[tuple[int | str, str, str]]] = {
+        f"{day}": [(day, k, f"{n}.25") for n in range(5) for k in "abc"] for day in range(6)
+    }
+    small = Small(folder).declare(
+        limits={"small_file": "1B"},
+        sources={"sales": SALES, "groups": {"path": "groups.csv", "columns": {"k": "varchar", "g": "varchar"}}},
+        tier2={"totals": {"sql": BY_GROUP, "key": ["day", "g"], "partition_by": "day"}, **more},
+    )
+    for name, rows in days.items():
+        write(small, name, rows)
+    small.write("groups.csv", "k,g\na,x\nb,y\nb,x\n")
+    return small
+
+
+def test_a_changed_mapping_costs_no_slice_where_slices_hold_the_source_alone(tmp_path: Path) -> None:
+    small = grouped(tmp_path)
+    small.refresh()
+    before = small.slices()
+    small.write("groups.csv", "k,g\na,y\nc,y\n")
+    small.refresh()
+    assert small.heard.plan is not None
+    (planned,) = small.heard.plan.tables
+    assert (len(planned.pieces), planned.new_pieces, planned.rows_in) == (6, (), 0)
+    assert new_slices(small, "tier2.totals", before) == 6  # parts
+    assert edition_rows(small, "tier2.totals") == Counter({(day, "y", Decimal("22.50"), 10): 1 for day in range(6)})
+    write(small, "late", [(2, "c", "0.50"), (3, "b", "1.00")])
+    before = small.slices()
+    small.refresh()
+    assert new_slices(small, "tier2.totals", before) == 3  # its slice, and the parts of the days that it has rows for
+    rows = {(day, "y", Decimal("22.50"), 10): 1 for day in range(6) if day != 2}
+    assert edition_rows(small, "tier2.totals") == Counter({**rows, (2, "y", Decimal("23.00"), 11): 1})
+
+
+def test_where_slices_alone_are_no_smaller_they_join_and_it_stays_so(tmp_path: Path) -> None:
+    small = grouped(tmp_path)
+    for day in range(6):
+        write(small, f"{day}", [(day, k, "1.00") for k in "abc"])
+    small.refresh()
+    sliced = small.edition().binding.slicings["tier2.totals"]
+    assert sliced.slicing.reads[0] == ("groups",)
+    for day in range(6):
+        write(small, f"{day}", [(day, "a", "1.00")] * 40)
+    small.declare(**{**json.loads((tmp_path / "forebay.yaml").read_text()), "retention": {"editions": 5}})
+    small.refresh()
+    assert small.edition().binding.slicings["tier2.totals"] == sliced
+    assert edition_rows(small, "tier2.totals") == Counter({(day, "x", Decimal("40.00"), 40): 1 for day in range(6)})

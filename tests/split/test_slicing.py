@@ -85,6 +85,33 @@ def test_what_aggregates_is_combined_and_by_which_columns_in_parts(sql: str, by:
     assert found.combine and found.by == by
 
 
+@pytest.mark.parametrize(
+    ("sql", "by"),
+    [
+        ("select day, cat, sum(units) u, avg(price) p from sales join products using (sku) where cat <> 'x' group by all", {"day": "day"}),
+        (
+            "select s.day, count(p.cat) n from products q join sales s using (sku) left join products p on p.sku = q.sku group by 1",
+            {"day": "day"},
+        ),
+        ("select day, sum(units) u from sales where sku in (select sku from products) group by 1 having count(*) > 2", {"day": "day"}),
+        (
+            "with j as (select s.day, p.cat, s.units from sales s left join products p using (sku)) select day, max(units) m from j group by 1",
+            {"day": "day"},
+        ),
+        ("select cat, sum(units) u from products right join sales using (sku) group by all", None),
+        ("select day, sum(units) u from sales group by day", {"day": "day"}),
+        ("select s.*, p.cat from sales s join products p using (sku)", None),
+    ],
+)
+def test_slices_of_the_source_alone_are_joined_when_they_are_combined(sql: str, by: dict[str, str] | None) -> None:
+    if by is None:
+        with pytest.raises(NotSliced):
+            slicing(sql, "sales", RELATIONS, alone=True)
+        return
+    found = slicing(sql, "sales", RELATIONS, alone=True)
+    assert (found.reads[0], found.by) == ((), by)
+
+
 def test_what_fails_for_a_row_fails_in_its_slice() -> None:
     """Tier 2 is what its SELECT gives; a number that cannot be read must not become NULL on the way."""
     made = sliced("select day, sum(cast(t as integer)) u from sales group by day")
@@ -107,4 +134,5 @@ def test_random_selects_give_the_same_rows_by_slices() -> None:
         assert judge.slices(calculation(f"slices:{index}")) == []
     assert judge.counts["combined"] > 40
     assert judge.counts["row by row"] > 5
+    assert judge.counts["alone, combined"] > 10
     assert judge.counts["types"] + judge.counts["unbound"] + judge.counts["failed"] < 10

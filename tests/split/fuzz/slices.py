@@ -49,10 +49,11 @@ class SliceJudge(Judge):
                 self.counts["errors"] += 1
                 break
             for source in sorted(name for name in relations if name.lower() in tables_read(sql)):
-                found = self._sliced(case, sql, source, relations, whole)
-                self.counts[found.partition(":")[0]] += 1
-                if found.startswith("wrong"):
-                    wrong.append(f"{source}, {found}\n{sql}")
+                for alone in (False, True):
+                    found = self._sliced(case, sql, source, relations, whole, alone=alone)
+                    self.counts[("alone, " if alone else "") + found.partition(":")[0]] += 1
+                    if found.startswith("wrong"):
+                        wrong.append(f"{source}, {found}\n{sql}")
             relations[stage.name] = dict(whole[0])
         return wrong
 
@@ -63,9 +64,11 @@ class SliceJudge(Judge):
             bound = bound.replace(f"${name}", "NULL" if value is None else "'" + value.replace("'", "''") + "'")
         return bound
 
-    def _sliced(self, case: Calculation, sql: str, source: str, relations: dict[str, dict[str, str]], whole: Answer) -> str:
+    def _sliced(self, case: Calculation, sql: str, source: str, relations: dict[str, dict[str, str]], whole: Answer, *, alone: bool) -> str:
         try:
-            made = slicing(sql, source, relations)
+            made = slicing(
+                sql, source, {name: columns for name, columns in relations.items() if name.lower() in tables_read(sql)}, alone=alone
+            )
         except NotSliced as refused:
             return "whole" if str(refused) else "whole without a reason"
         try:

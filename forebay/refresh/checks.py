@@ -23,10 +23,10 @@ from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake
 from forebay.project.edition import Edition, SourceVersion, Table
 from forebay.project.finding import KEPT, SHOWN, Finding
-from forebay.project.identity import stat_key
 from forebay.project.project import Project
 from forebay.project.tests import NoRows, Subject, Test, subjects
 from forebay.refresh import fault, violations
+from forebay.refresh.build import unchanged
 from forebay.refresh.slices import reading
 from forebay.split.names import canonical, tables_read
 
@@ -79,7 +79,7 @@ def check(
                 listener.checked(subject.name, own, time.monotonic() - started)
             found += own
     for name in {name for s, t in new for name in _reads(s, t)} & versions.keys():
-        _as_pinned(versions[name])
+        unchanged(versions[name].files)
     problems = [_problem(document, tested, one) for one in found if not one.holds and one.severity == "error"]
     if problems:
         raise Problems(problems)
@@ -241,12 +241,3 @@ class _Running:
     def _sources(self, subject: Subject, test: Test) -> Iterator[SourceVersion]:
         versions = self.relations.versions
         yield from (versions[name] for name in sorted(_reads(subject, test)) if name in versions)
-
-
-def _as_pinned(version: SourceVersion) -> None:
-    for file in version.files:
-        if stat_key(Path(file.path).stat()) != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
-            raise ForebayError(
-                "source.changing", "the file was overwritten while it was read", where=file.path,
-                advice="Call `forebay refresh` again when it is complete; nothing was published",
-            )  # fmt: skip

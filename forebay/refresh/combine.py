@@ -17,7 +17,7 @@ import msgspec
 from forebay.engines import duckdb
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
-from forebay.project.edition import Definition, Sliced, SourceVersion, StoredColumn, Table
+from forebay.project.edition import Definition, File, Sliced, SourceVersion, StoredColumn, Table
 from forebay.project.project import Limits
 from forebay.refresh.build import check_dates, check_key_of_table, check_rows, complete, stored, unchanged, working
 from forebay.refresh.pieces import Piece, part, partition, read_by
@@ -119,6 +119,10 @@ class _Work:
         self.versions, self.tables, self.lake, self.progress, self.stored_before = versions, tables, lake, progress, stored_before
         self.partition = partition(definition, sliced)
         self.batches = 0
+        self.files: dict[str, list[File]] = {}
+        """The source's files in each slice."""
+        self.share = 5 if sliced.slicing.value else 80
+        """How much of the work slices are, in percent."""
         slicing = sliced.slicing
         for name, full in read_by(definition, [*slicing.reads[0], *slicing.reads[1]]).items():
             self._view(name, reading(full, versions, tables))
@@ -132,12 +136,15 @@ class _Work:
 
     def slices(self, pieces: Sequence[Piece]) -> dict[str, _Found]:
         """Every slice by its fingerprint, those that are missing once they are built."""
+        # As they lay there when the refresh began to read; the plan may know an older stat of the same content.
+        now = {file.path: file for file in self.versions[self.sliced.source].files}
+        self.files = {piece.fingerprint: [now[file.path] for file in piece.files] for piece in pieces}
         found = {piece.fingerprint: find(self.lake, self.definition.name, piece.fingerprint) for piece in pieces}
         missing = [piece for piece in pieces if found[piece.fingerprint] is None]
         total, done = sum(piece.bytes for piece in missing) or 1, 0
         for batch in self._batches(missing):
             size = sum(piece.bytes for piece in batch)
-            self._build(batch, lambda percent, done=done, size=size: self.progress(80 * (done + size * percent / 100) / total))  # type: ignore[misc]
+            self._build(batch, lambda percent, done=done, size=size: self.progress(self.share * (done + size * percent / 100) / total))  # type: ignore[misc]
             done += size
         return {fingerprint: one or self._built(fingerprint) for fingerprint, one in found.items()}
 
@@ -179,9 +186,7 @@ class _Work:
         check_rows(self.connection, definition, written)
         if not self.sliced.aggregates:
             check_dates(self.connection, definition, written.files)
-        # As it lay there when the refresh began to read; the plan may know an older stat of the same content.
-        now = {file.path: file for file in self.versions[self.sliced.source].files}
-        unchanged(now[file.path] for piece in pieces for file in piece.files)
+        unchanged(file for piece in pieces for file in self.files[piece.fingerprint])
         self._others_unchanged(slicing.reads[0])
         self._keep(pieces, written, definition, place, round(time.monotonic() - started, 3))
 
@@ -275,20 +280,28 @@ class _Work:
         started = time.monotonic()
         slicing = self.sliced.slicing
         of = list({folder: (folder, found) for value in values for folder, found in made_of[value]}.values())
-        self._view(slicing.relation, self._partials(of, values))
+        files = [file for folder, _ in of for file in self.files[folder.name]] if slicing.value else []
+        self._view(slicing.relation, self._rows(files, values) if slicing.value else self._partials(of, values))
         definition = msgspec.structs.replace(self.definition, sql=slicing.combine)
         place = self._place()
-        written = write(self.connection, definition, place, lambda percent: self.progress(80 + percent / 5), self.stored_before)
+        written = write(
+            self.connection,
+            definition,
+            place,
+            lambda percent: self.progress(self.share + percent * (1 - self.share / 100)),
+            self.stored_before,
+        )
         check_rows(self.connection, definition, written)
         check_key_of_table(self.connection, definition, written.files)
         check_dates(self.connection, definition, written.files)
+        unchanged(files)
         self._others_unchanged(slicing.reads[1])
         by = self.definition.partition_by if self.partition else None
         details = self._details(written.files, by)
         seconds = round(time.monotonic() - started, 3)
         for value in values:
             own = [path for path in written.files if details[path][0] and (by is None or value in details[path][1])]
-            rows_in = sum(found.rows for _, found in made_of[value])
+            rows_in = sum(found.rows_in if slicing.value else found.rows for _, found in made_of[value])
             self._complete(place, own, names[value], sum(details[path][0] for path in own), stored(definition, written), rows_in, seconds)
 
     def _partials(self, of: Sequence[_Found], values: Sequence[str | None]) -> str:
@@ -302,8 +315,14 @@ class _Work:
         rows = over(_widest(columns, types), files, {"union_by_name": True} if len(types) > 1 else {})
         if self.partition is None:
             return rows
-        name = duckdb.quoted(self.partition)
-        type_ = next(column.type for column in columns if column.name == self.partition)
+        return self._with(rows, duckdb.quoted(self.partition), values)
+
+    def _rows(self, files: Sequence[File], values: Sequence[str | None]) -> str:
+        """A SELECT over the source's rows in these files, for these values of the partition column."""
+        return self._with(reading(self.sliced.source, self.versions, {}, files), f"({self.sliced.slicing.value})", values)
+
+    def _with(self, rows: str, name: str, values: Sequence[str | None]) -> str:
+        type_ = next(column.type for column in self.sliced.columns if column.name == self.partition)
         known = [f"CAST({duckdb.literal(value)} AS {type_})" for value in values if value is not None]
         tests = [f"{name} IN ({', '.join(known)})"] if known else []
         tests += [f"{name} IS NULL"] if None in values else []

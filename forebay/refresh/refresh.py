@@ -362,7 +362,7 @@ def _import_catalog() -> None:
 def _readable(planned: Planned, versions: dict[str, SourceVersion]) -> dict[str, SourceVersion]:
     """The versions to build a table from. Raises ForebayError if files of a source that is kept at its last version are gone."""
     kept = {name for name in planned.definition.reads if name in versions and versions[name].kept}
-    if planned.sliced and not planned.new_pieces:
+    if planned.sliced and not planned.new_pieces and not planned.sliced.slicing.value:
         kept -= {planned.sliced.source}  # nothing of it is read
     read = {name: versions[name] for name in kept}
     return {**versions, **{name: gather.still(version) for name, version in read.items()}}

@@ -17,7 +17,7 @@ from forebay.refresh.count import Counts
 from forebay.refresh.pieces import partition, relations
 from forebay.refresh.slices import reading
 from forebay.split.partial import Slicing
-from forebay.split.slicing import NotSliced, slicing
+from forebay.split.slicing import NotSliced, by_partition, slicing
 
 _SMALLER, _MUCH_SMALLER = 4, 20
 """How many rows of the source there must be for one of a slice that joins nothing; and where every refresh combines all slices."""
@@ -48,7 +48,26 @@ def slicings(
             found[definition.name] = alone
         elif joined is not None:
             found[definition.name] = joined
+        elif (apart := _apart(connection, definition, name, source, types)) is not None:
+            found[definition.name] = apart
     return found
+
+
+def _apart(
+    connection: duckdb.Connection, definition: Definition, name: str, source: str, types: Mapping[str, Mapping[str, str]]
+) -> Sliced | None:
+    """The table done anew for the partitions that a changed slice has rows for."""
+    if definition.partition_by is None:
+        return None
+    connection.execute("BEGIN")
+    try:
+        made = by_partition(definition.sql, name, types, definition.partition_by)
+        sliced = Sliced(made, source, _bound(connection, definition, made, types))
+        return sliced if partition(definition, sliced) else None
+    except (duckdb.Error, NotSliced):
+        return None
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _sliced(
@@ -104,7 +123,7 @@ def _bound(
     stored = tuple(StoredColumn(name, type_, duckdb.stored_type(type_) or "") for name, type_ in partials.items())
     if not all(column.stored for column in stored):
         raise NotSliced("its partial results cannot be stored")
-    _empty(connection, made.relation, partials)
+    _empty(connection, made.relation, read[made.relation] if made.value else partials)
     if duckdb.describe(connection, made.combine) != {column.name: column.type for column in definition.columns}:
         raise NotSliced("its slices combine to other columns")
     return stored

@@ -23,3 +23,6 @@ class Slicing(msgspec.Struct, frozen=True):
     """`partial` and `combine`, with the views, free of comments and layout: what their slices and parts are known by."""
     reads: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     """What the two read besides the source, also by way of views, in lower case."""
+    value: str = ""
+    """Where `combine` reads the source itself: what the table's partition column is of a row of it. Then slices hold only the values of
+    their rows, and the rows with a value are combined to its part."""

@@ -5,23 +5,30 @@ split as if the slice were chosen by a parameter: then the table that the split 
 partial results, and the residual is what combines them. So the same algebra, with the same proof, serves both. The source must be
 read once, because rows of two slices that meet (in a self-join, or a subquery) belong to neither. What cannot be computed so is whole.
 
+Where nothing combines, as medians do not, the SELECT may still give the rows of each partition of its own: then a slice says which
+partitions its rows belong to, and what is done for these is the SELECT over their rows.
+
 What else the SELECT reads is joined in the slices; or, if they are to hold the source's rows alone, by what combines them: then it is
 taken for what changes with every run, as an input is, and a slice is grouped by what joins it.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple, cast
+
 import msgspec
 from sqlglot import exp
 
 from forebay.errors import ForebayError
-from forebay.split.blocks import is_aggregate
+from forebay.split.blocks import is_aggregate, makes_rows
+from forebay.split.frames import is_clock
 from forebay.split.names import canonical
 from forebay.split.partial import Slicing
 from forebay.split.scopes import external, named_tables
 from forebay.split.shape import is_inside
 from forebay.split.spans import Unplaced, parse_placed, render
 from forebay.split.split import Columns, split
+from forebay.split.stability import VOLATILE, written_name
 from forebay.split.syntax import parse, quoted
 
 
@@ -49,6 +56,107 @@ def slicing(sql: str, source: str, relations: Columns, *, alone: bool = False) -
     told = tuple(_told(query, made) if query else "" for query in _both(made))
     reads = tuple(_read_by(query, made) for query in _both(made))
     return msgspec.structs.replace(made, told=told, reads=reads)
+
+
+def by_partition(sql: str, source: str, relations: Columns, column: str) -> Slicing:
+    """`sql` done anew for those values of its output `column` that a slice of `source` has rows for. Raises NotSliced."""
+    tree = parse_placed(sql)
+    read = [table for table, cte in named_tables(tree) if cte is None and table.name.lower() == source.lower()]
+    select = tree if isinstance(tree, exp.Select) else None
+    step = read[0].parent if len(read) == 1 else None
+    if select is None or step is None or step.parent is not select or read[0].args.get("pivots") or read[0].args.get("sample"):
+        raise NotSliced(f"does not read `{source}` once, in its own FROM")
+    if not _keeps_partitions(select, step):
+        raise NotSliced("its rows depend on those of other partitions")
+    names = [item.alias_or_name.lower() for item in select.expressions]
+    if column.lower() not in names or any(item.is_star for item in select.expressions):
+        raise NotSliced(f"`{column}` is not an item of its own")
+    value = select.expressions[names.index(column.lower())].unalias()
+    columns = _columns_of(read[0], select, relations)
+    if not _is_of(value, columns):
+        raise NotSliced(f"`{column}` is not computed of `{source}` alone")
+
+    def is_value(key: exp.Expr) -> bool:
+        if isinstance(key, exp.Literal):
+            return key.name == str(names.index(column.lower()) + 1)
+        by_alias = isinstance(key, exp.Column) and not key.table and key.name.lower() == column.lower() and columns.is_free(key.name)
+        return by_alias or (_is_of(key, columns) and _bare(key) == _bare(value))
+
+    group = select.args.get("group")
+    if group is not None and not (group.args.get("all") or any(map(is_value, group.expressions))):
+        raise NotSliced(f"is not grouped by `{column}`")
+    own = select.walk(prune=lambda node: node is not select and isinstance(node, exp.Query | exp.With | exp.From))
+    windows = [node.args.get("partition_by") or [] for node in own if isinstance(node, exp.Window)]
+    if not all(any(_is_of(key, columns) and _bare(key) == _bare(value) for key in keys) for keys in windows):
+        raise NotSliced(f"has a window over more than one `{column}`")
+    mark = _mark(sql, relations)
+    of_row = render(value, {id(found): (_quoted(found.name),) for found in value.find_all(exp.Column)})
+    made = Slicing(source, f"SELECT DISTINCT ({of_row}) AS {_quoted(column)}, {mark} FROM {_quoted(source)}", sql, source, mark)
+    made = msgspec.structs.replace(made, by={column: column}, value=of_row)
+    return msgspec.structs.replace(made, told=(_told(made.partial, made), _told(sql, made)), reads=((), _read_by(sql, made)))
+
+
+def _keeps_partitions(select: exp.Select, step: exp.Expr) -> bool:
+    """Whether every row of `select` comes of rows of the relation in `step`, as far as joins, grouping and limits go."""
+    if any(select.args.get(part) for part in ("limit", "offset", "sample", "windows", "pivots", "laterals")):
+        return False
+    distinct, group = select.args.get("distinct"), select.args.get("group")
+    if isinstance(distinct, exp.Distinct) and distinct.args.get("on"):
+        return False
+    if group is not None and (group.find(exp.Rollup, exp.Cube, exp.GroupingSets) or group.args.get("totals")):
+        return False
+    return all(
+        join.side in ("", "LEFT")
+        and join.kind in _PLAIN_JOINS
+        and not join.method
+        and not (join is step and (join.side or join.kind in ("SEMI", "ANTI")))
+        for join in cast("list[exp.Join]", select.args.get("joins") or [])
+    )
+
+
+class _Columns(NamedTuple):
+    """The columns that a relation in a FROM has, and those of the others there, in lower case; `open` if not all of these are known."""
+
+    alias: str
+    own: frozenset[str]
+    others: frozenset[str]
+    open: bool
+
+    def are(self, column: exp.Column) -> bool:
+        """Whether `column` is surely of the relation."""
+        name = column.name.lower()
+        if column.table:
+            return column.table.lower() == self.alias and name in self.own
+        return not self.open and name in self.own - self.others
+
+    def is_free(self, name: str) -> bool:
+        """Whether no column is called so."""
+        return not self.open and name.lower() not in self.own | self.others
+
+
+def _columns_of(table: exp.Table, select: exp.Select, relations: Columns) -> _Columns:
+    known = {name.lower(): frozenset(column.lower() for column in columns) for name, columns in relations.items()}
+    parts = [part.this for part in [select.args["from_"], *(select.args.get("joins") or [])] if part.this is not table]
+    shadowed = {cte.alias.lower() for cte in select.find_all(exp.CTE)}
+    open_ = any(not isinstance(part, exp.Table) or part.name.lower() not in known.keys() - shadowed for part in parts)
+    others = frozenset[str]().union(*(known.get(part.name.lower(), frozenset()) for part in parts))
+    return _Columns(table.alias_or_name.lower(), known[table.name.lower()], others, open_)
+
+
+def _is_of(value: exp.Expr, columns: _Columns) -> bool:
+    """Whether `value` is computed of the relation's columns only, and of each row alone."""
+    for node in value.walk():
+        if isinstance(node, exp.Query | exp.Window | exp.Star | exp.Lambda | exp.Columns) or is_aggregate(node) or makes_rows(node):
+            return False
+        if written_name(node) in VOLATILE or is_clock(node):
+            return False
+    read = list(value.find_all(exp.Column))
+    return bool(read) and all(map(columns.are, read))
+
+
+def _bare(value: exp.Expr) -> str:
+    """`value` as text that is the same whether its columns are qualified or not."""
+    return value.transform(lambda node: exp.column(node.this) if isinstance(node, exp.Column) else node).sql("duckdb")
 
 
 def _both(made: Slicing) -> tuple[str, str]:
@@ -132,10 +240,7 @@ def _aggregated(sql: str, tree: exp.Expr, table: exp.Table, source: str, relatio
     alias = table.args.get("alias")
     if table.args.get("sample") or table.args.get("pivots") or (isinstance(alias, exp.TableAlias) and alias.args.get("columns")):
         raise NotSliced(f"reads `{source}` in a form that is not taken apart")
-    words = sql.lower()
-    mark = _MARK
-    while mark in words or any(mark in (column.lower() for column in columns) for columns in relations.values()):
-        mark += "_"
+    mark = _mark(sql, relations)
     columns = next(columns for name, columns in relations.items() if name.lower() == source.lower())
     listed = ", ".join(_quoted(name) for name in columns)
     chosen = f"(SELECT {listed} FROM {quoted(table.name)} WHERE {mark} >= ${mark}) AS {quoted(table.alias_or_name)}"
@@ -161,6 +266,14 @@ def _aggregated(sql: str, tree: exp.Expr, table: exp.Table, source: str, relatio
     combine = stage.sql.replace(f"${mark}", "0")
     views = tuple((other, query) for other, query in made.tier2.items() if other != name)
     return Slicing(source, partial, combine, name, mark, views, _by(parse(combine), name))
+
+
+def _mark(sql: str, relations: Columns) -> str:
+    """A name that nothing has."""
+    mark = _MARK
+    while mark in sql.lower() or any(mark in (column.lower() for column in columns) for columns in relations.values()):
+        mark += "_"
+    return mark
 
 
 def _by(combined: exp.Expr, relation: str) -> dict[str, str]:

@@ -322,3 +322,31 @@ def test_where_slices_alone_are_no_smaller_they_join_and_it_stays_so(tmp_path: P
     small.refresh()
     assert small.edition().binding.slicings["tier2.totals"] == sliced
     assert edition_rows(small, "tier2.totals") == Counter({(day, "x", Decimal("40.00"), 40): 1 for day in range(6)})
+
+
+MEDIANS = "SELECT s.day, g, median(v) AS m, count(*) AS n FROM sales s JOIN groups USING (k) GROUP BY day, g"
+
+
+def test_what_nothing_combines_is_done_anew_for_the_touched_partitions(tmp_path: Path) -> None:
+    ranked = "SELECT day, k, v, row_number() OVER (PARTITION BY day ORDER BY v DESC, k) AS r FROM sales QUALIFY r <= 2"
+    small = grouped(
+        tmp_path, medians={"sql": MEDIANS, "key": ["day", "g"], "partition_by": "day"}, best={"sql": ranked, "partition_by": "day"}
+    )
+    small.refresh()
+    before = small.slices()
+    write(small, "late", [(2, "c", "90.00"), (3, "b", "91.00"), ("", "a", "7.00")])
+    small.refresh()
+    # A part for each of the two days and for none, and the slice of the new file, which serves both.
+    assert [new_slices(small, f"tier2.{name}", before) for name in ("medians", "best")] == [4, 3]
+    assert (None, "a", Decimal("7.00"), 1) in small.seen("tier2.best")
+    before = small.slices()
+    (tmp_path / "data/1.csv").unlink()
+    small.write("groups.csv", "k,g\na,x\n")
+    small.refresh()
+    assert [new_slices(small, f"tier2.{name}", before) for name in ("medians", "best")] == [6, 0]
+    with duckdb.connect() as plain:
+        types = "{'day': 'integer', 'k': 'varchar', 'v': 'decimal(18,2)'}"
+        plain.execute(f"CREATE VIEW sales AS SELECT * FROM read_csv('{tmp_path}/data/*.csv', header = true, columns = {types})")
+        plain.execute("CREATE VIEW groups AS SELECT 'a' AS k, 'x' AS g")
+        assert edition_rows(small, "tier2.medians") == Counter(plain.execute(MEDIANS).fetchall())
+        assert edition_rows(small, "tier2.best") == Counter(plain.execute(ranked).fetchall())

@@ -8,7 +8,7 @@ from fuzz.calculation import calculation
 from fuzz.slices import SliceJudge
 
 from forebay.split.partial import Slicing
-from forebay.split.slicing import NotSliced, slicing
+from forebay.split.slicing import NotSliced, by_partition, slicing
 
 RELATIONS = {
     "sales": {"day": "DATE", "sku": "INTEGER", "units": "BIGINT", "price": "DECIMAL(10,2)", "f": "DOUBLE", "t": "VARCHAR"},
@@ -112,6 +112,49 @@ def test_slices_of_the_source_alone_are_joined_when_they_are_combined(sql: str, 
     assert (found.reads[0], found.by) == ((), by)
 
 
+@pytest.mark.parametrize(
+    ("sql", "column", "value"),
+    [
+        ("select day, median(price) m from sales group by day", "day", '"day"'),
+        ("select date_trunc('week', s.day) w, cat, median(price) m from products join sales s using (sku) group by w, cat", "w", None),
+        (
+            "select cast(s.day as timestamp) as w, median(price) m from sales s group by cast(day as timestamp)",
+            "w",
+            'cast("day" as timestamp)',
+        ),
+        ("select day, sku, row_number() over (partition by day order by units desc) r from sales qualify r < 4", "day", '"day"'),
+        ("select distinct t, f from sales left join products using (sku)", "t", '"t"'),
+    ],
+)
+def test_what_nothing_combines_may_be_done_anew_by_partition(sql: str, column: str, value: str | None) -> None:
+    found = by_partition(sql, "sales", RELATIONS, column)
+    assert (found.combine, found.by) == (sql, {column: column})
+    assert value in (None, found.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "column"),
+    [
+        ("select day, sku, row_number() over (order by units desc) r from sales qualify r < 4", "day"),
+        ("select day, sum(units) over (partition by sku) r from sales", "day"),
+        ("select sku, median(price) m from products join sales using (sku) group by sku", "sku"),
+        ("select cat, median(price) m from products join sales using (sku) group by cat", "cat"),
+        ("select day, median(price) m from sales group by cube (day, sku)", "day"),
+        ("select any_value(day) as day, median(price) m from sales group by sku", "day"),
+        ("select day + 1 as day, median(price) m from sales group by sales.day", "day"),
+        ("select day, median(price) m from sales group by all order by 1 limit 4", "day"),
+        ("select day, median(price) m from sales right join products using (sku) group by all", "day"),
+        ("select distinct on (sku) day, price from sales order by price", "day"),
+        ("select day, median(a.price) m from sales a join sales b using (day) group by all", "day"),
+        ("select f * random() as x, median(price) m from sales group by all", "x"),
+        ("select day, median(price) m from (select * from sales limit 3) group by all", "day"),
+    ],
+)
+def test_what_needs_rows_of_other_partitions_is_not(sql: str, column: str) -> None:
+    with pytest.raises(NotSliced):
+        by_partition(sql, "sales", RELATIONS, column)
+
+
 def test_what_fails_for_a_row_fails_in_its_slice() -> None:
     """Tier 2 is what its SELECT gives; a number that cannot be read must not become NULL on the way."""
     made = sliced("select day, sum(cast(t as integer)) u from sales group by day")
@@ -135,4 +178,5 @@ def test_random_selects_give_the_same_rows_by_slices() -> None:
     assert judge.counts["combined"] > 40
     assert judge.counts["row by row"] > 5
     assert judge.counts["alone, combined"] > 10
+    assert judge.counts["apart"] > 10
     assert judge.counts["types"] + judge.counts["unbound"] + judge.counts["failed"] < 10

@@ -16,7 +16,7 @@ from forebay.split.names import tables_read
 from forebay.split.parameters import bind, used
 from forebay.split.partial import Slicing
 from forebay.split.script import read_script
-from forebay.split.slicing import NotSliced, slicing
+from forebay.split.slicing import NotSliced, by_partition, slicing
 from fuzz.calculation import Calculation
 from fuzz.oracle import NOT_SQL, TOLERANCE, Answer, Judge, same_rows
 
@@ -54,8 +54,44 @@ class SliceJudge(Judge):
                     self.counts[("alone, " if alone else "") + found.partition(":")[0]] += 1
                     if found.startswith("wrong"):
                         wrong.append(f"{source}, {found}\n{sql}")
+                wrong += self._apart(case, sql, source, relations, whole)
             relations[stage.name] = dict(whole[0])
         return wrong
+
+    def _apart(self, case: Calculation, sql: str, source: str, relations: dict[str, dict[str, str]], whole: Answer) -> list[str]:
+        """What is wrong where the stage is done anew for the values of one of its columns, of which some are done first."""
+        wrong = []
+        for column, _ in whole[0]:
+            try:
+                made = by_partition(sql, source, relations, column)
+            except NotSliced:
+                self.counts["not apart"] += 1
+                continue
+            rows = []
+            home = self._home(source)
+            try:
+                for half in range(2):
+                    where = f"coalesce(hash(cast(({made.value}) as varchar)) % 2, 0) = {half}"
+                    self.connection.execute(f'create or replace view halves."{source}" as select * from {home} where {where}')
+                    rows += self._answer(made.combine, {})[1]
+            except NOT_SQL:
+                self.counts["apart, unbound"] += 1
+            except duckdb.Error:
+                self.counts["apart, failed"] += 1
+            else:
+                self.counts["apart"] += 1
+                if not same_rows(whole, (whole[0], rows), TOLERANCE) and not self._unsure(case, sql, whole):
+                    wrong.append(f"{source}, wrong apart by {column}\n{sql}")
+        return wrong
+
+    def _home(self, source: str) -> str:
+        """Where the table of that name is, once there is an empty schema `halves` before it."""
+        self.connection.execute("drop schema halves cascade; create schema halves; set search_path = 'halves,whole,src,in0'")
+        order = "array_position(['whole', 'src', 'in0'], table_schema)"
+        places = f"select table_schema from information_schema.tables where lower(table_name) = lower('{source}') and {order} > 0"
+        read = self.connection.execute(f"{places} order by {order}").fetchone()
+        assert read is not None
+        return f'{read[0]}."{source}"'
 
     def _written_out(self, case: Calculation, sql: str) -> str:
         bound = bind(sql, case.parameters)
@@ -86,12 +122,7 @@ class SliceJudge(Judge):
 
     def _combined(self, made: Slicing, source: str, chance: Random) -> Answer:
         run = self.connection.execute
-        run("drop schema halves cascade; create schema halves; set search_path = 'halves,whole,src,in0'")
-        order = "array_position(['whole', 'src', 'in0'], table_schema)"
-        places = f"select table_schema from information_schema.tables where lower(table_name) = lower('{source}') and {order} > 0"
-        read = run(f"{places} order by {order}").fetchone()
-        assert read is not None
-        home = f'{read[0]}."{source}"'
+        home = self._home(source)
         dealt = [chance.randrange(chance.choice([2, SLICES])) for _ in range(run(f"select count(*) from {home}").fetchall()[0][0])]
         run("create table halves.dealt (row bigint, slice integer)")
         if dealt:

@@ -145,7 +145,8 @@ class Algebra:
             for _, nodes in term.static:
                 if len(nodes) > 1 and not self._multiply_safely(nodes):
                     return None
-            doubles = any(self.type_of(factor).family not in _EXACT for factor in term.factors)
+            parts = [*term.factors, *(node for _, nodes in term.static for node in nodes)]
+            doubles = any(self.type_of(part).family not in _EXACT for part in parts)
             if doubles and len(term.static) > 1:
                 return None
         return Poly(terms, (*left.present, *right.present), (*left.given, *right.given))

@@ -87,6 +87,9 @@ class Block:
     consumed: list[exp.Expr] = field(default_factory=list)
     _refs: dict[int, Refs] = field(default_factory=dict)
     _outer: set[int] = field(default_factory=set)
+    _outer_aliases: set[str] = field(default_factory=set)
+    hidden: list[Refused] = field(default_factory=list)
+    """Why a column cannot be written anew where it stands, as far as was looked."""
     is_correlated: bool = False
     """Whether this SELECT uses columns of one around it, as far as was looked."""
 
@@ -98,6 +101,7 @@ class Block:
         outer = frame.parent
         while outer is not None:
             block._outer |= {id(relation) for relation in outer.relations}
+            block._outer_aliases |= {relation.alias.lower() for relation in outer.relations}
             outer = outer.parent
         block._take(frame)
         block._name_relations()
@@ -208,15 +212,25 @@ class Block:
         """Give every relation a name of its own."""
         taken: set[str] = set()
         own = {id(relation) for relation in self.names.frame(self.select).relations}
-        columns = {column for known in self.names.known.values() for column in known.columns}
+        others = {column for known in self.names.known.values() for column in known.columns} | self._outer_aliases | self._inner_aliases()
         for relation in [*self.relations, *(relation for relation, _ in self.left)]:
             relation.shown = relation.alias
             number = 1
-            # Where a relation was not named so before, a column of that name would be taken for it.
-            while relation.shown in taken or (id(relation) not in own and relation.shown.lower() in columns):
+            # Where it was not named so before, a column of that name, or another query's relation, would be taken for it.
+            while relation.shown in taken or (id(relation) not in own and relation.shown.lower() in others):
                 number += 1
                 relation.shown = f"{relation.alias}_{number}"
             taken.add(relation.shown)
+
+    def _inner_aliases(self) -> set[str]:
+        """The names of relations of subqueries in expressions."""
+
+        def is_relation(node: exp.Expr) -> bool:
+            return isinstance(node, exp.With | exp.From) or (isinstance(node, exp.Subquery) and isinstance(node.parent, exp.Join))
+
+        bodies = [self.select, *self.taken_in]
+        inside = [part for body in bodies for part in body.walk(prune=is_relation) if isinstance(part, exp.Select) and part is not body]
+        return {relation.alias.lower() for query in inside for relation in self.names.frame(query).relations}
 
     # What expressions read
 
@@ -241,7 +255,9 @@ class Block:
             own = Refs(aggregate=True)
         elif isinstance(node, exp.Func) and written_name(node) in VOLATILE:
             own = Refs(dynamic=True)
-        elif (isinstance(node, exp.Lambda | exp.Star | exp.Columns) or makes_rows(node)) and not isinstance(node.parent, exp.Count):
+        elif (isinstance(node, exp.Lambda | exp.Comprehension | exp.Star | exp.Columns) or makes_rows(node)) and not isinstance(
+            node.parent, exp.Count
+        ):
             own = Refs(unclear=not isinstance(node, exp.Star) or node.find_ancestor(exp.Exists) is None)
         found = own
         for part in node.iter_expressions():
@@ -276,19 +292,38 @@ class Block:
             part = merged[key]
             if isinstance(part, tuple):
                 return self._refs_of_part(*part, column)
+            refs = self.refs(part)
             if column is not None:
                 self.plain[id(column)] = _as_column(part)
-            return self.refs(part)
+                for own in [*self.relations, *(own for own, _ in self.left)]:
+                    if id(own) in refs.relations:
+                        self._check_seen(own, column)
+            return refs
         if id(relation) in self._outer:
             self.is_correlated = True
+            if column is not None and not column.table and any(key in own.columns for own in self.relations):
+                what = f"`{column.name}` of an outer query is hidden by a column of what is read here"
+                self.hidden.append(Refused("split.form", what, "Write it with its relation's name", column))
             return Refs(dynamic=True)
         if any(relation is own for own in self.relations) or any(relation is own for own, _ in self.left):
             if column is not None:
                 self.told[id(column)] = (f"{quoted(relation.shown)}.{quoted(key)}",)
             if column is not None and (self.is_several or relation.shown != relation.alias or not column.this.meta):
                 self.plain[id(column)] = (f"{quoted(relation.shown)}.{quoted(relation.columns[key][0])}",)
+                self._check_seen(relation, column)
             return Refs(relations=frozenset({id(relation)}))
         return Refs(inner=frozenset({id(relation)}))
+
+    def _check_seen(self, relation: Relation, column: exp.Column) -> None:
+        """See whether `relation` can be named where `column` stands, or a query inside has another one of that name."""
+        home = column.parent_select
+        while home is not None and home is not self.select and not any(home is body for body in self.taken_in):
+            if isinstance(home, exp.Select) and any(
+                one.alias.lower() == relation.shown.lower() for one in self.names.frame(home).relations
+            ):
+                what = f"`{relation.shown}` has another meaning in a subquery that reads it"
+                self.hidden.append(Refused("split.form", what, "Give it another alias", column))
+            home = home.parent_select
 
     @property
     def is_several(self) -> bool:

@@ -112,6 +112,8 @@ class Aggregates:
             value: Template = ("CAST((", form, ") AS HUGEINT) * ", *weight) if whole else ("(", form, ") * ", *weight)
         else:
             value = self._writer(masks).sum(form, result)
+        if type_ == DOUBLE and self.one_row_each:
+            value = (*value, " + 0.0")  # as adding up does, which gives no negative zero
         total: Template = ("CAST(", *self._added("SUM", _under(outside, value)), f" AS {result})")
         if isinstance(node, exp.Sum):
             return total

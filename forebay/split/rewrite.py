@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from forebay.split.blocks import Block, Condition, Refused, conjuncts, is_aggregate, own_aggregates
+from forebay.split.blocks import Block, Condition, Refused, conjuncts, is_aggregate, makes_rows, own_aggregates
 from forebay.split.frames import Names, Relation
 from forebay.split.lookups import Lookups
 from forebay.split.names import folded
@@ -25,7 +25,7 @@ from forebay.split.stability import depends_on_order, written_name
 from forebay.split.stage import Stage
 from forebay.split.syntax import quoted
 from forebay.split.tables import Group, Part, infallible, joined, named, write
-from forebay.split.types import may_not_convert
+from forebay.split.types import common, may_not_convert
 
 
 @dataclass
@@ -124,6 +124,8 @@ class _Rewriting:
             self.rules.add("detail")
         if isinstance(self.select.parent, exp.SetOperation):
             self.rules.add("set_operation")
+        if self.block.hidden:
+            raise self.block.hidden[0]
         merged = {key: value for key, value in self.block.plain.items() if key not in self.rows.replaced}
         replaced = {**merged, **self.rows.replaced, id(self.select): body}
         rules = tuple(sorted(self.rules))
@@ -147,9 +149,18 @@ class _Rewriting:
             if len(condition.nodes) == 1 and isinstance(node, exp.EQ):
                 for side, other in ((node.this, node.expression), (node.expression, node.this)):
                     refs = self.block.refs(other)
-                    if not (refs.relations or refs.inner or refs.unclear) and not other.find(exp.Query):
+                    given = not (refs.relations or refs.inner or refs.unclear) and not other.find(exp.Query)
+                    if given and self._is_compared_as_it_is(side, other):
                         found.add(self.rows.replaced.get(id(side)))
         return found
+
+    def _is_compared_as_it_is(self, side: exp.Expr, other: exp.Expr) -> bool:
+        """Whether no two values of `side` are equal to one of `other`, as '1' and '01' are to 1."""
+        if side.find(exp.Collate) or other.find(exp.Collate):
+            return False
+        if isinstance(other, exp.Literal) and other.is_string:
+            return self.names.type(side).is_key
+        return common([self.names.type(side), self.names.type(other)]).is_key
 
     def _consumed(self) -> list[exp.Expr]:
         read = [relation.node for group in self.rows.groups for relation in [*group.relations, *(relation for relation, _ in group.left)]]
@@ -168,6 +179,8 @@ class _Rewriting:
                 raise Refused("split.form", f"{part.upper()} is not taken apart", node=select)
         if not select.args.get("from_"):
             raise Refused("split.form", "reads no table", node=select)
+        if any(isinstance(node, exp.Comprehension) for node in self._own_nodes()):
+            raise Refused("split.form", "a list comprehension has names of its own", "Use `list_transform` or `list_filter`", node=select)
         odd = next((node for node in self._own_nodes() if isinstance(node, exp.Cast) and may_not_convert(node)), None)
         if odd is not None:
             # Elsewhere it would be looked at though there is no row.
@@ -242,7 +255,7 @@ class _Rewriting:
             return True
         parent = self.select.parent
         parent = parent.parent if isinstance(parent, exp.Subquery) else parent
-        if isinstance(parent, exp.Exists):
+        if isinstance(parent, exp.Exists) and not any(makes_rows(part) for item in self.select.expressions for part in item.walk()):
             self.rules.add("exists")
             return True
         if isinstance(parent, exp.In) and not is_inside(self.select, parent.this):

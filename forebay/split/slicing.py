@@ -146,7 +146,11 @@ def _columns_of(table: exp.Table, select: exp.Select, relations: Columns) -> _Co
 def _is_of(value: exp.Expr, columns: _Columns) -> bool:
     """Whether `value` is computed of the relation's columns only, and of each row alone."""
     for node in value.walk():
-        if isinstance(node, exp.Query | exp.Window | exp.Star | exp.Lambda | exp.Columns) or is_aggregate(node) or makes_rows(node):
+        if (
+            isinstance(node, exp.Query | exp.Window | exp.Star | exp.Lambda | exp.Comprehension | exp.Columns)
+            or is_aggregate(node)
+            or makes_rows(node)
+        ):
             return False
         if written_name(node) in VOLATILE or is_clock(node):
             return False

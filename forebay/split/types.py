@@ -56,7 +56,7 @@ _FAMILIES = {
     **dict.fromkeys(("INTEGER", "UINTEGER", "INT4", "INT32", "INT", "SIGNED"), Type("integer", 0, 10)),
     **dict.fromkeys(("BIGINT", "INT8", "INT64", "LONG"), BIGINT),
     "UBIGINT": Type("integer", 0, 20),
-    **dict.fromkeys(("HUGEINT", "UHUGEINT", "INT128"), HUGEINT),
+    **dict.fromkeys(("HUGEINT", "INT128"), HUGEINT),
     **dict.fromkeys(("DOUBLE", "FLOAT8", "DOUBLE PRECISION"), DOUBLE),
     **dict.fromkeys(("FLOAT", "REAL", "FLOAT4"), FLOAT),
     **dict.fromkeys(("BOOLEAN", "BOOL", "LOGICAL"), BOOLEAN),

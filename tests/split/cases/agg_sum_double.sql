@@ -13,8 +13,8 @@ GROUP BY 1, 2
 ---- residual s
 SELECT
   s__groups.s AS s,
-  CAST((s__groups.sum_f) AS DOUBLE) AS f,
-  (CAST((s__groups.sum_f) AS DOUBLE) / (CAST(s__groups.count_f AS HUGEINT))) AS average
+  CAST((s__groups.sum_f + 0.0) AS DOUBLE) AS f,
+  (CAST((s__groups.sum_f + 0.0) AS DOUBLE) / (CAST(s__groups.count_f AS HUGEINT))) AS average
 FROM s__groups
 WHERE (s__groups.k = $p)
 ---- reasons

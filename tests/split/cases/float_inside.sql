@@ -12,7 +12,7 @@ GROUP BY 1
 ---- tier2 b__x_2
 SELECT
   b__x.s AS s,
-  (CAST((b__x.sum_f) AS DOUBLE) / (CAST(b__x.count_f AS HUGEINT))) AS f
+  (CAST((b__x.sum_f + 0.0) AS DOUBLE) / (CAST(b__x.count_f AS HUGEINT))) AS f
 FROM b__x
 ---- residual b
 with x as (SELECT * FROM b__x_2) select count(*) as n from x, d

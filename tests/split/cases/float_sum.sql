@@ -12,7 +12,7 @@ GROUP BY 1
 ---- residual a
 SELECT
   a__groups.k AS k,
-  CAST((a__groups.sum_f) AS DOUBLE) AS f
+  CAST((a__groups.sum_f + 0.0) AS DOUBLE) AS f
 FROM a__groups
 ---- residual b
 select a.k, count(*) as n from a join d using (k) group by a.k

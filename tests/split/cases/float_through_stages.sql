@@ -16,7 +16,7 @@ GROUP BY 1
 ---- residual c
 SELECT
   c__groups.k AS k,
-  CAST((c__groups.sum_h) AS DOUBLE) AS h
+  CAST((c__groups.sum_h + 0.0) AS DOUBLE) AS h
 FROM c__groups
 ---- residual b
 select c.k, d.w from c join d using (k)

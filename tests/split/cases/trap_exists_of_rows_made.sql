@@ -1,0 +1,11 @@
+-- sources: t(k INTEGER, j INTEGER, v DECIMAL(10,2), n INTEGER, s VARCHAR, day DATE, ok BOOLEAN); g(k INTEGER, name VARCHAR, x INTEGER)
+-- inputs: d(k INTEGER, w INTEGER, pct DECIMAL(6,2))
+-- parameters: p INTEGER = 2; since DATE = 2024-02-01; rate DECIMAL(6,4) = 0.25
+create table s as select d.k from d where exists (select unnest(case when t.ok then [1] else [] end) from t where t.k = d.k);
+---- residual s
+select d.k from d where exists (select unnest(case when t.ok then [1] else [] end) from t where t.k = d.k)
+---- reasons
+split.dynamic: s residual, line 1
+split.no_gain: subquery residual, line 1
+---- reads
+t: k, ok

@@ -177,6 +177,8 @@ class Block:
             return None  # elsewhere it would be looked at though there is no row
         if any(written_name(part) in VOLATILE for part in body.find_all(exp.Func)):
             return None
+        if any(hides_a_column(part) for part in body.walk()):
+            return None
         if not all(self._means_the_same(table, body) for table in body.find_all(exp.Table)):
             return None
         if any(join.side not in ("", "LEFT") or join.kind not in ("", "INNER", "CROSS", "OUTER") for join in body.args.get("joins") or []):
@@ -255,10 +257,10 @@ class Block:
             own = Refs(aggregate=True)
         elif isinstance(node, exp.Func) and written_name(node) in VOLATILE:
             own = Refs(dynamic=True)
-        elif (isinstance(node, exp.Lambda | exp.Comprehension | exp.Star | exp.Columns) or makes_rows(node)) and not isinstance(
-            node.parent, exp.Count
-        ):
-            own = Refs(unclear=not isinstance(node, exp.Star) or node.find_ancestor(exp.Exists) is None)
+        elif isinstance(node, exp.Star):
+            own = Refs(unclear=not isinstance(node.parent, exp.Count) and node.find_ancestor(exp.Exists) is None)
+        elif isinstance(node, exp.Lambda | exp.Comprehension | exp.Columns) or makes_rows(node):
+            own = Refs(unclear=True)
         found = own
         for part in node.iter_expressions():
             found |= self.refs(part)
@@ -426,6 +428,16 @@ def is_aggregate(node: exp.Expr) -> bool:
     if isinstance(node, exp.AggFunc):
         return not isinstance(node, exp.Grouping | exp.GroupingId)
     return isinstance(node, exp.Func) and written_name(node) in AGGREGATES and not isinstance(node, _ROWWISE)
+
+
+def hides_a_column(node: exp.Expr) -> bool:
+    """Whether `node` is a call such as `name.upper()`, whose column the parser takes for a mere word."""
+    if not isinstance(node, exp.Dot) or not isinstance(node.expression, exp.Func):
+        return False
+    first = node.this
+    while isinstance(first, exp.Dot | exp.Paren):
+        first = first.this
+    return isinstance(first, exp.Identifier)
 
 
 def makes_rows(node: exp.Expr) -> bool:

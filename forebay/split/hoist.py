@@ -7,6 +7,7 @@ the stage stays as its author wrote it: the text is cut at the parentheses aroun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from sqlglot import TokenType, exp
@@ -16,6 +17,7 @@ from forebay.split.columns import Schema, resolve_columns
 from forebay.split.parameters import used
 from forebay.split.scopes import external, named_tables, resolve
 from forebay.split.shape import around, directly_inside, is_inside, is_trivial, names_a_column, output_columns, output_names
+from forebay.split.spans import Unplaced, parse_placed, place
 from forebay.split.stability import find_unstable
 from forebay.split.syntax import Place, parse, query_groups, quoted, start_of, tokenize, trimmed
 
@@ -62,7 +64,10 @@ class _Stage:
     def visit(self, region: exp.Expr) -> None:
         """Decide the queries directly inside `region`; WITH queries last to first, so that each comes after all its readers."""
         inner, withs = directly_inside(region)
+        decided = list(self.visit_branches(region.unnest() if isinstance(region, exp.Subquery) else region))
         for query in inner:
+            if any(is_inside(query, branch) for branch in decided):
+                continue
             alias = query.parent.alias if isinstance(query.parent, exp.Subquery) else ""
             self.decide(query, alias or "subquery", self.span_of(query))
         for with_ in reversed(withs):
@@ -76,6 +81,32 @@ class _Stage:
                     self.decide(cte.this, cte.alias, self.body_of(cte))
             if any(cte is gone for cte in with_.expressions for gone in self.gone):
                 self.drop(with_)
+
+    def visit_branches(self, region: exp.Expr) -> Iterator[exp.Expr]:
+        """Decide the branches of a set operation that read only what changes slowly, the largest first, and give them."""
+        for branch in (region.this, region.expression) if isinstance(region, exp.SetOperation) else ():
+            bare = isinstance(branch, exp.Select | exp.SetOperation) and not branch.args.get("with_")
+            span = self.branch_at(branch) if bare and not external(branch) & self.dynamic else None
+            if span is not None and not used(self.alone(branch, span)):
+                # A constant by itself has no type yet, and takes that of the other branches.
+                if any(isinstance(part.unalias(), exp.Literal | exp.Neg) for part in output_columns(branch)):
+                    self.keep("branch", "split.form", "a branch with a constant is not taken out; cast the constant to its type", branch)
+                else:
+                    self.decide(branch, "branch", span)
+                    yield branch
+            elif bare:
+                yield from self.visit_branches(branch)
+
+    def branch_at(self, branch: exp.Expr) -> tuple[int, int] | None:
+        """Where a branch that has no parentheses stands in the text."""
+        try:
+            return place(next(there for here, there in zip(self.tree.walk(), self.placed.walk(), strict=True) if here is branch))
+        except (Unplaced, ValueError):
+            return None
+
+    @cached_property
+    def placed(self) -> exp.Expr:
+        return parse_placed(self.text)
 
     def decide(self, query: exp.Expr, scope: str, span: tuple[int, int] | None) -> None:
         """Hoist `query`, at `span` of the text, if nothing speaks against it; else say what does, and look inside."""

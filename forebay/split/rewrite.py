@@ -135,6 +135,8 @@ class _Rewriting:
         """Whether the SELECT groups by just what its one table is grouped by."""
         if not (self.rows.grouped and self.keys) or self.sums.raw or len(self.rows.groups) > 1 or self.left or "rollup" in self.rules:
             return False
+        if any(part.find(exp.Grouping, exp.GroupingId) for part in self._outer_parts()):
+            return False
         if any(id(relation) not in self.rows.group_of_relation for relation in self.block.relations):
             return False
         named = {self.rows.replaced.get(id(node)) for _, node in self.keys} | self._pinned()
@@ -179,8 +181,12 @@ class _Rewriting:
                 raise Refused("split.form", f"{part.upper()} is not taken apart", node=select)
         if not select.args.get("from_"):
             raise Refused("split.form", "reads no table", node=select)
-        if any(isinstance(node, exp.Comprehension) for node in self._own_nodes()):
-            raise Refused("split.form", "a list comprehension has names of its own", "Use `list_transform` or `list_filter`", node=select)
+        for node in self._own_nodes():
+            if isinstance(node, exp.Comprehension):
+                raise Refused("split.form", "a list comprehension has names of its own", "Use `list_transform` or `list_filter`", node)
+            stray = isinstance(node, exp.Star) and not isinstance(node.parent, exp.Select | exp.Count | exp.Column)
+            if stray or (isinstance(node, exp.Columns) and node.parent is not select):
+                raise Refused("split.form", "columns that are chosen by their names are not taken apart", "Write each of them", node)
         odd = next((node for node in self._own_nodes() if isinstance(node, exp.Cast) and may_not_convert(node)), None)
         if odd is not None:
             # Elsewhere it would be looked at though there is no row.

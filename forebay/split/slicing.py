@@ -20,7 +20,7 @@ import msgspec
 from sqlglot import exp
 
 from forebay.errors import ForebayError
-from forebay.split.blocks import is_aggregate, makes_rows
+from forebay.split.blocks import hides_a_column, is_aggregate, makes_rows
 from forebay.split.frames import is_clock
 from forebay.split.names import canonical
 from forebay.split.partial import Slicing
@@ -152,7 +152,7 @@ def _is_of(value: exp.Expr, columns: _Columns) -> bool:
             or makes_rows(node)
         ):
             return False
-        if written_name(node) in VOLATILE or is_clock(node):
+        if hides_a_column(node) or written_name(node) in VOLATILE or is_clock(node):
             return False
     read = list(value.find_all(exp.Column))
     return bool(read) and all(map(columns.are, read))

@@ -172,7 +172,11 @@ def _is_at(node: exp.Expr, span: tuple[int, int]) -> bool:
         if isinstance(node, exp.Ordered):
             return bool(parse(f"SELECT 1 FROM t ORDER BY {text}").args["order"].expressions == [node])
         found = parse(f"SELECT {text}")
-        return isinstance(found, exp.Select) and found.expressions == [node] and not found.args.get("from_")
+        if not isinstance(found, exp.Select) or found.args.get("from_") or len(found.expressions) != 1:
+            return False
+        (item,) = found.expressions
+        # The parser puts an IGNORE NULLS that nobody wrote around some aggregates.
+        return bool(item == node or (isinstance(item, exp.IgnoreNulls) and item.this == node and "ignore" not in text.lower()))
     except (ForebayError, SqlglotError, KeyError, AttributeError):
         return False  # another piece of text
 

@@ -12,7 +12,7 @@ import msgspec
 from sqlglot import exp
 
 from forebay.errors import ForebayError, Problems
-from forebay.split.blocks import Refused
+from forebay.split.blocks import Refused, hides_a_column
 from forebay.split.choice import Choice
 from forebay.split.columns import Kind, Resolved, kind_of, resolve_columns
 from forebay.split.frames import Known, Names
@@ -234,6 +234,12 @@ class _Calculation:
         if name in self.kept:
             self.residual[name] = stage
             return
+        odd = next((node for node in self.placed[name].walk() if hides_a_column(node)), None)
+        if odd is not None:
+            verdict = ("split.form", f"`{odd.sql('duckdb')}` is a call by a dot, which is not taken apart", start_of(odd) or 0)
+            self.say(stage, stage.name, "residual", verdict, advice="Write the column as the function's argument")
+            self.residual[name] = stage
+            return
         own = self.made[name] = {}
         text = self.rewritten(stage, own, inexact)
         done = hoist(stage.name, text, frozenset(self.dynamic), self.schema, self.unused)
@@ -265,6 +271,7 @@ class _Calculation:
             try:
                 found = rewrite(self.names, select, self.by_name, self.mark, self.words, tuple(types) if types else None, inexact)
                 self.choice.check(found.parts, lambda sql: self.complete(sql, ()))
+                render(tree, replaced | found.replaced)
             except (Refused, Unplaced) as refused:
                 self.refuse(stage, select, refused)
                 for relation, columns in lookups(self.names, select, self.by_name).items():

@@ -148,6 +148,8 @@ def _to_read(version: SourceVersion, made: Sequence[Piece] | None) -> SourceVers
         return version
     files = tuple(file for piece in made if not piece.exists for file in piece.files)
     return msgspec.structs.replace(version, files=files, rows=sum(file.rows for file in files))
+
+
 def _told_otherwise(versions: Mapping[str, SourceVersion], previous: Edition | None) -> bool:
     """Whether the last edition says of a source what is no longer so: that it was kept, or which files are left out."""
     before = previous.sources if previous else {}

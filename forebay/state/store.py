@@ -283,6 +283,7 @@ class Store:
     def did(self, what: str) -> None:
         with self._engine.begin() as connection:
             connection.execute(insert(_upkeep).prefix_with("OR REPLACE").values(what=what, at=now()))
+
     # The lease of the refresh, and its last failure
 
     def lease(self) -> Lease | None:

@@ -96,7 +96,9 @@ def test_an_edition_from_before_rows_were_kept_for_each_file_is_read_and_complet
     small.declare(
         sources={"s": {"path": "data/s/*.csv", "immutable": True}},
         tier2={"n": "SELECT count(*) AS n FROM s"},
-        calculations={"plan": {"sql": "CREATE TABLE o AS SELECT * FROM s WHERE id > $x", "parameters": {"x": {"type": "integer", "default": 0}}}},
+        calculations={
+            "plan": {"sql": "CREATE TABLE o AS SELECT * FROM s WHERE id > $x", "parameters": {"x": {"type": "integer", "default": 0}}}
+        },
     )
     small.write("data/s/1.csv", "id,v\n1,a\n")
     small.refresh()

@@ -66,12 +66,22 @@ def dying(moments: int) -> Iterator[Life]:
 
         return done
 
-    release = Lock.release
+    locks: list[Lock] = []
+    make, release = Lock.__init__, Lock.release
+
+    def made(lock: Lock, folder: Path) -> None:
+        locks.append(lock)
+        make(lock, folder)
+
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in EFFECTS:
             patch.setattr(owner, name, mortal(getattr(owner, name)))
-        patch.setattr(Lock, "release", lambda lock: lock._file.close() if life.over else release(lock))
+        patch.setattr(Lock, "__init__", made)
+        patch.setattr(Lock, "release", lambda lock: None if life.over else release(lock))
         try:
             yield life
         except Died:
             assert life.over
+            for lock in locks:
+                if hasattr(lock, "_file"):
+                    lock._file.close()

@@ -251,7 +251,8 @@ class Histories(RuleBasedStateMachine):
         if self._edition().number in self.shown:
             self._as_they_were()
         else:
-            self._right()
+            # Readers of the catalogue may be shown the one before until the next refresh.
+            self._right(shown=False)
 
     @rule(moments=st.one_of(st.just(10_000), st.integers(1, 60)))
     def gc(self, moments: int) -> None:
@@ -314,7 +315,7 @@ class Histories(RuleBasedStateMachine):
         for number in self.store.published():
             assert self._held(self._edition(number)) == self.shown[number], number
 
-    def _right(self, kept: tuple[str, ...] = ()) -> None:
+    def _right(self, kept: tuple[str, ...] = (), *, shown: bool = True) -> None:
         """The current edition is what plain DuckDB makes of its files. `kept` are sources that stay at their last version."""
         edition = self._edition()
         for name, version in edition.sources.items():
@@ -336,7 +337,7 @@ class Histories(RuleBasedStateMachine):
                 columns = [column.name for column in table.definition.columns]
                 places = [columns.index(column) for column in table.definition.key]
                 assert len({tuple(row[place] for place in places) for row in right.elements()}) == table.rows, name
-            if self.outside:
+            if self.outside and shown:
                 assert Counter(self.small.seen(name)) == right, name
         self.shown[edition.number] = held_rows
 

@@ -118,16 +118,6 @@ def test_a_replaced_file(shop: Small) -> None:
     assert daily(shop) == {1: 42}  # 102: what it was and what it is
 
 
-def test_a_file_replaced_at_the_same_size_and_with_its_old_time(shop: Small) -> None:
-    file = deliver(shop, "1", "1 a 10")
-    stat = file.stat()
-    shop.refresh()
-    deliver(shop, "1", "1 a 17")
-    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    shop.refresh()
-    assert total(shop) == 17
-
-
 def test_a_deleted_file(shop: Small) -> None:
     deliver(shop, "1", "1 a 10", "2 b 7")
     wrong = deliver(shop, "2", "2 a 60", "3 a 25")

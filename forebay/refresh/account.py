@@ -6,7 +6,7 @@ By what the edition and the slices know of themselves. Nothing is counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -64,10 +64,21 @@ def unbalanced(files: Sequence[File], pieces: Sequence[Piece], slices: Mapping[s
     return ""
 
 
-def unbalanced_part(fingerprint: str, value: str | None, part: Slice, slices: Sequence[Slice]) -> str:
-    """Likewise between the part of a table for one `value` of its partition column and all slices that have rows for it."""
-    if not part.counted or not all(made.counted for made in slices):
-        # Made before this was kept.
+def rows_by_value(slices: Iterable[Slice]) -> dict[str | None, int]:
+    """How many rows slices hold for each value of the partition column. A value of which one of them does not say so is left out."""
+    found, unsaid = Counter[str | None](), set[str | None]()
+    for made in slices:
+        if made.counted:
+            found.update(dict(zip(made.values, made.counted, strict=True)))
+        else:
+            # Made before this was kept.
+            unsaid.update(made.values)
+    return {value: rows for value, rows in found.items() if value not in unsaid}
+
+
+def unbalanced_part(fingerprint: str, value: str | None, part: Slice, held: int | None) -> str:
+    """Likewise between the part of a table for one `value` and what its slices hold for that, if they say so."""
+    took = sum(part.counted)
+    if not part.counted or held is None or took == held:
         return ""
-    held, took = sum(made.rows_of(value) for made in slices), sum(part.counted)
-    return "" if took == held else f"part {fingerprint}, for {value}, was combined from {took:,} rows of its slices, which hold {held:,}"
+    return f"part {fingerprint}, for {value}, was combined from {took:,} rows of its slices, which hold {held:,}"

@@ -19,7 +19,7 @@ from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 from forebay.project.edition import Definition, SourceVersion, StoredColumn, Table
 from forebay.project.project import Limits
-from forebay.refresh.account import unbalanced, unbalanced_part
+from forebay.refresh.account import rows_by_value, unbalanced, unbalanced_part
 from forebay.refresh.build import check_dates, check_key_of_table, check_rows, complete, stored, unchanged, working
 from forebay.refresh.pieces import Piece, Sliced, part, partition, read_by
 from forebay.refresh.plan import Planned
@@ -285,19 +285,25 @@ class _Work:
         identities = {name: self._identity(name) for name in self.definition.reads}
         names = {value: part(self.definition, self.sliced, of, value, identities) for value, of in made_of.items()}
         found_parts = {name: find(self.lake, self.definition.name, name) for name in names.values()}
+        held = rows_by_value(found for _, found in slices.values()) if self.partition else {}
         missing = [value for value, name in names.items() if found_parts[name] is None]
         if missing:
-            self._combine(missing, {value: [slices[one] for one in made_of[value]] for value in missing}, names)
+            self._combine(missing, {value: [slices[one] for one in made_of[value]] for value in missing}, names, held)
         parts = {name: one or self._built(name) for name, one in found_parts.items()}
-        if self.partition:
-            for value, of in made_of.items():
-                self._balanced(unbalanced_part(names[value], value, parts[names[value]][1], [slices[one][1] for one in of]))
+        for value, name in names.items():
+            self._balanced(unbalanced_part(name, value, parts[name][1], held.get(value)))
         return parts
 
     def _identity(self, name: str) -> object:
         return self.versions[name].identity() if name in self.versions else self.tables[name].fingerprint
 
-    def _combine(self, values: Sequence[str | None], made_of: Mapping[str | None, list[_Found]], names: Mapping[str | None, str]) -> None:
+    def _combine(
+        self,
+        values: Sequence[str | None],
+        made_of: Mapping[str | None, list[_Found]],
+        names: Mapping[str | None, str],
+        held: Mapping[str | None, int],
+    ) -> None:
         started = time.monotonic()
         slicing = self.sliced.slicing
         of = list({folder: (folder, found) for value in values for folder, found in made_of[value]}.values())
@@ -312,18 +318,16 @@ class _Work:
         by = self.definition.partition_by if self.partition else None
         details = self._details(written.files, by)
         seconds = round(time.monotonic() - started, 3)
-        of_value = {value: [path for path in written.files if details[path] and (by is None or value in details[path])] for value in values}
-        self._all_of(written, details, (path for own in of_value.values() for path in own))
-        for value, own in of_value.items():
-            rows, of_slices = sum(details[path].total() for path in own), [found for _, found in made_of[value]]
-            rows_in, counted = sum(found.rows for found in of_slices), self._counted(value, of_slices)
+        files: dict[str | None, list[Path]] = defaultdict(list)
+        for path in written.files:
+            for value in details[path]:
+                files[value].append(path)
+        self._all_of(written, details, (path for value in values for path in files[value]))
+        for value in values:
+            own = files[value]
+            rows, rows_in = sum(details[path].total() for path in own), sum(found.rows for _, found in made_of[value])
+            counted = (held[value],) if value in held else ()
             self._complete(place, own, names[value], rows, stored(definition, written), rows_in, seconds, counted=counted)
-
-    def _counted(self, value: str | None, slices: Sequence[Slice]) -> tuple[int, ...]:
-        """How many rows of `slices` the part for `value` is made from, where they say so."""
-        if self.partition is None or not all(found.counted for found in slices):
-            return ()
-        return (sum(found.rows_of(value) for found in slices),)
 
     def _partials(self, of: Sequence[_Found], values: Sequence[str | None]) -> str:
         """A SELECT over the partial results in these slices, for these values of the partition column."""

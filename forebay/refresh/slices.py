@@ -34,10 +34,6 @@ class Slice(msgspec.Struct, frozen=True):
     counted: tuple[int, ...] = ()
     """For a slice, its rows of each of `values`; for the part of one value, how many rows of its slices it was combined from."""
 
-    def rows_of(self, value: str | None) -> int:
-        """Its rows of one of `values`."""
-        return self.counted[self.values.index(value)]
-
 
 def find(lake: Lake, table: str, fingerprint: str) -> tuple[Path, Slice] | None:
     """The finished slice of `table` with its folder, if there is one.

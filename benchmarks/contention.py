@@ -55,6 +55,7 @@ class Concurrent:
         # Once before there are threads: msgspec (0.22) may crash when several meet a type for the first time.
         self.store = Store(self.project.small.lake.state)
         self._note()
+        self.project.change()
         threads = [threading.Thread(target=self._refreshes, args=(number,)) for number in range(refreshers)]
         threads += [threading.Thread(target=self._runs) for _ in range(users)]
         threads += [threading.Thread(target=work) for work in (self._changes, self._collects, self._notes)]

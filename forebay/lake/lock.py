@@ -18,8 +18,18 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self.path = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._file = self.path.open("x")
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # It has its real name once it is locked, so that what has one and is not locked is of a dead process for certain.
+        fresh = folder / f".{self.path.name}"
+        while True:
+            self._file = fresh.open("x")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                fresh.rename(self.path)
+            except FileNotFoundError:
+                # Swept between being made and being locked.
+                self._file.close()
+            else:
+                return
 
     def release(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -36,3 +46,10 @@ def is_held(path: Path) -> bool:
     except OSError:
         return True
     return False
+
+
+def sweep(folder: Path) -> None:
+    """Remove the files of processes that have died."""
+    for path in folder.iterdir():
+        if not is_held(path):
+            path.unlink(missing_ok=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 from forebay.project.edition import Definition, File, Sliced, SourceVersion, StoredColumn, Table
 from forebay.project.project import Limits
+from forebay.refresh.account import rows_by_value, unbalanced, unbalanced_part
 from forebay.refresh.build import check_dates, check_key_of_table, check_rows, complete, stored, unchanged, working
 from forebay.refresh.pieces import Piece, part, partition, read_by
 from forebay.refresh.plan import Planned
@@ -58,6 +59,7 @@ def combine(
         with working(target, lake, definition, versions, limits) as (connection, folder):
             work = _Work(connection, definition, sliced, versions, tables, lake, folder, progress, stored_before)
             slices = work.slices(planned.pieces)
+            work.balance(planned.pieces, slices)
             parts = work.parts(slices) if sliced.aggregates else slices
             files = [place / name for place, found in parts.values() for name in found.files]
             if not files:
@@ -148,6 +150,17 @@ class _Work:
             done += size
         return {fingerprint: one or self._built(fingerprint) for fingerprint, one in found.items()}
 
+    def balance(self, pieces: Sequence[Piece], slices: Mapping[str, _Found]) -> None:
+        """Raise ForebayError if rows of the source are not in exactly one slice, by what the slices say of themselves."""
+        made = {fingerprint: found for fingerprint, (_, found) in slices.items()}
+        self._balanced(unbalanced(self.versions[self.sliced.source].files, pieces, made, by_value=self.partition is not None))
+
+    def _balanced(self, problem: str) -> None:
+        if problem:
+            name = self.definition.name
+            advice = f"Nothing was published. Delete the folder of what is named, in {self.lake.slices / name}, and refresh again"
+            raise ForebayError("refresh.unbalanced", problem, where=f"table `{name}`", advice=advice)
+
     def _built(self, fingerprint: str) -> _Found:
         found = find(self.lake, self.definition.name, fingerprint)
         if found is None:
@@ -203,19 +216,29 @@ class _Work:
             # A query of one slice has no folders but those of the table's own partitions.
             files[int(text) if len(pieces) > 1 and column == self.sliced.slicing.mark else 0].append(path)
         details = self._details(written.files, self.partition)
+        self._all_of(written, details, (path for number in range(len(pieces)) for path in files[number]))
         for number, piece in enumerate(pieces):
-            own = [path for path in files[number] if details[path][0]]
-            values = sorted({value for path in own for value in details[path][1]}, key=lambda value: (value is not None, value or ""))
+            own = [path for path in files[number] if details[path]]
+            counted = Counter[str | None]()
+            for path in own:
+                counted.update(details[path])
+            values = sorted(counted, key=lambda value: (value is not None, value or "")) if self.partition else []
             self._complete(
                 place,
                 own,
                 piece.fingerprint,
-                sum(details[path][0] for path in own),
+                counted.total(),
                 stored(definition, written),
                 piece.rows,
                 seconds,
                 tuple(values),
+                tuple(counted[value] for value in values),
             )
+
+    def _all_of(self, written: Written, details: Mapping[Path, Counter[str | None]], kept: Iterable[Path]) -> None:
+        """Raise ForebayError if the files that are kept do not hold all rows that were written."""
+        rows = sum(details[path].total() for path in kept)
+        self._balanced("" if rows == written.rows else f"{written.rows:,} rows were written, but its slices or parts hold {rows:,}")
 
     def _complete(
         self,
@@ -227,6 +250,7 @@ class _Work:
         rows_in: int,
         seconds: float,
         values: tuple[str | None, ...] = (),
+        counted: tuple[int, ...] = (),
     ) -> None:
         """One slice or part, of files that were written in `place`, under its real name."""
         folder = place / fingerprint
@@ -236,9 +260,8 @@ class _Work:
         for number, path in enumerate(files):
             moved = path.rename(folder / (f"part-{number}.parquet" if number else "part.parquet"))
             names.append(moved.name)
-        complete(
-            folder, self.lake.slice(self.definition.name, fingerprint), Slice(tuple(names), rows, size, rows_in, seconds, types, values)
-        )
+        built = Slice(tuple(names), rows, size, rows_in, seconds, types, values, counted=counted)
+        complete(folder, self.lake.slice(self.definition.name, fingerprint), built)
 
     def _place(self) -> Path:
         self.batches += 1
@@ -246,15 +269,14 @@ class _Work:
         place.mkdir()
         return place
 
-    def _details(self, files: Sequence[Path], column: str | None) -> dict[Path, tuple[int, list[str | None]]]:
-        """Of each file, its rows, and the values that `column` has in it, as text."""
+    def _details(self, files: Sequence[Path], column: str | None) -> dict[Path, Counter[str | None]]:
+        """Of each file, how many rows there are of each value of `column`, as text; without one, of None."""
         listed = duckdb.files([str(path) for path in files], "parquet", {"filename": _FILE}, {})
         value = f"CAST({duckdb.quoted(column)} AS VARCHAR)" if column else "NULL"
-        found: dict[Path, tuple[int, list[str | None]]] = {path: (0, []) for path in files}
+        found = {path: Counter[str | None]() for path in files}
         counted = f"SELECT {duckdb.quoted(_FILE)}, {value} AS v, count(*) FROM ({listed}) GROUP BY ALL"
         for name, text, rows in self.connection.execute(counted).fetchall():
-            before = found[Path(name)]
-            found[Path(name)] = (before[0] + rows, [*before[1], text])
+            found[Path(name)][text] += rows
         return found
 
     # Parts
@@ -268,15 +290,25 @@ class _Work:
         identities = {name: self._identity(name) for name in self.definition.reads}
         names = {value: part(self.definition, self.sliced, of, value, identities) for value, of in made_of.items()}
         found_parts = {name: find(self.lake, self.definition.name, name) for name in names.values()}
+        held = rows_by_value(found for _, found in slices.values()) if self.partition else {}
         missing = [value for value, name in names.items() if found_parts[name] is None]
         if missing:
-            self._combine(missing, {value: [slices[one] for one in made_of[value]] for value in missing}, names)
-        return {name: one or self._built(name) for name, one in found_parts.items()}
+            self._combine(missing, {value: [slices[one] for one in made_of[value]] for value in missing}, names, held)
+        parts = {name: one or self._built(name) for name, one in found_parts.items()}
+        for value, name in names.items():
+            self._balanced(unbalanced_part(name, value, parts[name][1], held.get(value)))
+        return parts
 
     def _identity(self, name: str) -> object:
         return self.versions[name].identity() if name in self.versions else self.tables[name].fingerprint
 
-    def _combine(self, values: Sequence[str | None], made_of: Mapping[str | None, list[_Found]], names: Mapping[str | None, str]) -> None:
+    def _combine(
+        self,
+        values: Sequence[str | None],
+        made_of: Mapping[str | None, list[_Found]],
+        names: Mapping[str | None, str],
+        held: Mapping[str | None, int],
+    ) -> None:
         started = time.monotonic()
         slicing = self.sliced.slicing
         of = list({folder: (folder, found) for value in values for folder, found in made_of[value]}.values())
@@ -299,10 +331,17 @@ class _Work:
         by = self.definition.partition_by if self.partition else None
         details = self._details(written.files, by)
         seconds = round(time.monotonic() - started, 3)
+        of_value: dict[str | None, list[Path]] = defaultdict(list)
+        for path in written.files:
+            for value in details[path]:
+                of_value[value].append(path)
+        self._all_of(written, details, (path for value in values for path in of_value[value]))
         for value in values:
-            own = [path for path in written.files if details[path][0] and (by is None or value in details[path][1])]
+            own = of_value[value]
             rows_in = sum(found.rows_in if slicing.value else found.rows for _, found in made_of[value])
-            self._complete(place, own, names[value], sum(details[path][0] for path in own), stored(definition, written), rows_in, seconds)
+            rows = sum(details[path].total() for path in own)
+            counted = (held[value],) if value in held else ()
+            self._complete(place, own, names[value], rows, stored(definition, written), rows_in, seconds, counted=counted)
 
     def _partials(self, of: Sequence[_Found], values: Sequence[str | None]) -> str:
         """A SELECT over the partial results in these slices, for these values of the partition column."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from forebay.errors import ForebayError
-from forebay.lake.lock import Lock, is_held
+from forebay.lake.lock import Lock, is_held, sweep
 from forebay.lake.root import Lake
 from forebay.state.lease import Lease
 from forebay.state.store import Store, now
@@ -66,6 +66,8 @@ def held(lake: Lake, store: Store, expiry: float = EXPIRY, wait: float = 0.0) ->
     lock = Lock(lake.locks)
     try:
         token = _take(lake, store, lock, expiry, time.monotonic() + wait)
+        # A process may have died before it had the lease, or after it gave it back.
+        sweep(lake.locks)
         lease = Held(store, token, expiry)
         lake.token = token
         try:

@@ -31,6 +31,8 @@ class Slice(msgspec.Struct, frozen=True):
     """Whether some of its files hold narrower numbers than others."""
     parts: tuple[str, ...] = ()
     """The fingerprints of the slices and parts that this one is made of."""
+    counted: tuple[int, ...] = ()
+    """For a slice, its rows of each of `values`; for the part of one value, how many rows of its slices it was combined from."""
 
 
 def find(lake: Lake, table: str, fingerprint: str) -> tuple[Path, Slice] | None:

@@ -16,7 +16,7 @@ def test_refreshes_killed_at_random_moments_harm_no_reader_and_redo_nothing(tmp_
     assert done["runs"] >= 2
 
 
-def test_five_refreshers_and_twenty_users_at_once_see_one_edition_each(tmp_path: Path) -> None:
+def test_five_refreshers_a_collector_and_twenty_users_at_once_see_one_edition_each(tmp_path: Path) -> None:
     """Ten seconds of what `python benchmarks/contention.py` does for a minute."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
     try:
@@ -27,3 +27,4 @@ def test_five_refreshers_and_twenty_users_at_once_see_one_edition_each(tmp_path:
     assert done["runs"] >= 20
     assert done["editions"] >= 2
     assert done["refreshes"]["published"] >= 1
+    assert done["editions_left"] == 1

@@ -18,6 +18,7 @@ import pytest
 from small import SALES, Small, cli, outside, sales
 
 from forebay.errors import ForebayError
+from forebay.lake.lock import Lock
 from forebay.refresh import build as building
 from forebay.refresh import lease as leasing
 from forebay.refresh import refresh as refreshing
@@ -131,6 +132,18 @@ def test_a_killed_refresh_holds_nobody_up_however_long_its_lease_was(shop: Small
     holder.kill()
     holder.communicate()
     assert shop.refresh().published
+    assert list(shop.lake.locks.iterdir()) == []
+
+
+def test_what_is_left_of_processes_that_died_before_they_had_the_lease_is_swept_and_nobody_elses(shop: Small) -> None:
+    shop.lake.locks.mkdir(exist_ok=True)
+    for name in ("123-dead", ".456-unborn"):
+        (shop.lake.locks / name).touch()
+    waiting = Lock(shop.lake.locks)
+    with held(shop.lake, _store(shop)):
+        assert len(list(shop.lake.locks.iterdir())) == 2
+    assert list(shop.lake.locks.iterdir()) == [waiting.path]
+    waiting.release()
     assert list(shop.lake.locks.iterdir()) == []
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +18,7 @@ from small import Small
 
 from forebay.errors import ForebayError
 from forebay.project.edition import File
-from forebay.refresh import combine
+from forebay.refresh import combine, pieces
 from forebay.refresh.pieces import groups
 
 SALES = {"path": "data/*.csv", "columns": {"day": "integer", "k": "varchar", "v": "decimal(18,2)"}}
@@ -246,6 +248,84 @@ def test_a_table_may_have_a_column_of_any_name(tmp_path: Path, column: str) -> N
     small.refresh()
     before = small.slices()
     write(small, "6", [(6, "a", "7.00")])
+    small.refresh()
+    assert new_slices(small, "tier2.totals", before) == 2
+    assert_right(small, "tier2.totals")
+
+
+def _tamper(small: Small, day: str, **said: Any) -> None:
+    """Let the slice that holds `day`'s rows say something else of itself."""
+    for about in small.lake.slices.glob("*/*/slice.json"):
+        slice_ = json.loads(about.read_text())
+        if slice_["values"] == [day]:
+            about.write_text(json.dumps({**slice_, **said}))
+
+
+@pytest.mark.parametrize(
+    "said, error",
+    [
+        ({"rows_in": 2}, r"took 2 rows of .*/3.csv, which has 3"),
+        ({"values": [], "counted": []}, r"holds 2 rows, but 0 of its partitions"),
+        ({"values": []}, r"holds 2 rows, but 2 of its partitions"),
+        ({"counted": [1]}, r"holds 2 rows, but 1 of its partitions"),
+        ({"counted": [3], "rows": 3}, r"part \w+, for 3, was combined from 2 rows of its slices, which hold 3"),
+    ],
+)
+def test_slices_whose_rows_do_not_add_up_are_not_published(tmp_path: Path, said: dict[str, Any], error: str) -> None:
+    small = project(tmp_path, {"totals": {"sql": TOTALS, "key": ["day", "k"], "partition_by": "day"}}, DAYS)
+    small.refresh()
+    _tamper(small, "3", **said)
+    write(small, "6", [(6, "a", "7.00")])
+    with pytest.raises(ForebayError, match=rf"refresh.unbalanced: table `tier2.totals`: .*{error}") as raised:
+        small.refresh()
+    assert str(small.lake.slices / "tier2.totals") in raised.value.advice
+    assert small.edition().number == 1
+    (named,) = re.findall(r"(?:slice|part) (\w{32})", raised.value.what)
+    shutil.rmtree(small.lake.slice("tier2.totals", named))
+    small.refresh()
+    assert small.edition().number == 2
+    assert_right(small, "tier2.totals")
+
+
+def test_a_file_that_is_in_no_slice_or_in_two_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = project(tmp_path, {"rows": "SELECT k, v FROM sales"}, DAYS)
+    whole_groups = pieces.groups
+    for wrong, error in ((lambda made: made[1:], r"/0.csv is in 0 slices"), (lambda made: (*made, made[0]), r"/0.csv is in 2 slices")):
+        monkeypatch.setattr(pieces, "groups", lambda files, small_file, wrong=wrong: wrong(whole_groups(files, small_file)))
+        with pytest.raises(ForebayError, match=rf"refresh.unbalanced.*{error}"):
+            small.refresh()
+    monkeypatch.undo()
+    small.refresh()
+    assert_right(small, "tier2.rows")
+
+
+@pytest.mark.parametrize("wrong", ["a slice", "a part"])
+def test_rows_that_were_written_and_belong_nowhere_are_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    small = project(tmp_path, {"totals": {"sql": TOTALS, "key": ["day", "k"], "partition_by": "day"}}, DAYS)
+    details = combine._Work._details
+
+    def lost(work: Any, files: Any, column: str | None) -> Any:
+        """What a file is said to hold is not what the slice or part is for."""
+        found = details(work, files, column)
+        if (work.batches == 1) == (wrong == "a slice"):
+            found[next(iter(files))].clear()
+        return found
+
+    monkeypatch.setattr(combine._Work, "_details", lost)
+    with pytest.raises(ForebayError, match=r"refresh.unbalanced.*rows were written, but its slices or parts hold"):
+        small.refresh()
+    monkeypatch.undo()
+    small.refresh()
+    assert_right(small, "tier2.totals")
+
+
+def test_slices_made_before_their_rows_were_counted_are_taken_as_they_are(tmp_path: Path) -> None:
+    small = project(tmp_path, {"totals": {"sql": TOTALS, "key": ["day", "k"], "partition_by": "day"}}, DAYS)
+    small.refresh()
+    before = small.slices()
+    for about in small.lake.slices.glob("*/*/slice.json"):
+        about.write_text(json.dumps({name: said for name, said in json.loads(about.read_text()).items() if name != "counted"}))
+    write(small, "late", [(3, "a", "7.00")])
     small.refresh()
     assert new_slices(small, "tier2.totals", before) == 2
     assert_right(small, "tier2.totals")

@@ -241,7 +241,7 @@ class _Running:
         if named is not None:
             return f"{named.what}. {named.advice}"
         for version in self._sources(subject, test):
-            found = bind.source_error(self.connection, version.source, [file.path for file in version.files], error)
+            found = bind.source_error(self.connection, version.source, version.files, error)
             if found.where:
                 return f"{found.where}: {found.what}"
         return duckdb.message(error)[0].partition("\n")[0]
@@ -253,7 +253,7 @@ class _Running:
 
 def _as_pinned(version: SourceVersion) -> None:
     for file in version.files:
-        if stat_key(Path(file.path).stat()) != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
+        if stat_key(Path(file.at).stat()) != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
             raise ForebayError(
                 "source.changing", "the file was overwritten while it was read", where=file.path,
                 advice="Call `forebay refresh` again when it is complete; nothing was published",

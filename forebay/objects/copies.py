@@ -1,0 +1,120 @@
+"""Copies of objects in the lake, by the name that the store has for their content: immutable, present = whole.
+
+    objects/<name of the content>/<bucket>/<key>
+
+The whole key is kept, because its folders and ending say how it is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+
+import msgspec
+
+from forebay.errors import ForebayError
+from forebay.objects.listing import SCHEME, Object, placed
+
+_AT_ONCE = 6
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """How far copying is: objects and bytes, and of how many."""
+
+    objects: int
+    of_objects: int
+    bytes: int
+    of_bytes: int
+
+
+Fetching = Callable[[Fetched], None]
+
+
+def copy_of(one: Object, folder: Path) -> Path:
+    """Where the object's content lies, once it is there."""
+    name = hashlib.sha256(f"{one.url}\n{one.size}\n{one.tag}".encode()).hexdigest()[:32]
+    return folder / name / one.url.removeprefix(SCHEME)
+
+
+class _Interrupted(Exception):  # never seen by a user
+    """Copying was given up."""
+
+
+def fetch(objects: Sequence[Object], folder: Path, token: int, copied: dict[str, str], fetching: Fetching) -> None:
+    """Copy those of `objects` that are not in `folder` yet. `copied` takes up the SHA-256 of each, by the copy's path.
+
+    What is under way is called by the lease's `token`. Raises Moved if one is not what was listed any more, ForebayError if one cannot be
+    had; those that were copied until then stay.
+    """
+    lacking = [one for one in objects if not copy_of(one, folder).exists()]
+    if not lacking:
+        return
+    work = _Copying(lacking, folder, token, copied, fetching)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="forebay-objects") as pool:
+        tasks = [pool.submit(work.copy, one) for one in lacking]
+        try:
+            wait(tasks, return_when=FIRST_EXCEPTION)
+        except BaseException:
+            work.interrupted.set()
+            raise
+        finally:
+            # If one fails, those under way are brought to their end, and the next call need not copy them again.
+            work.stopped.set()
+    for task in tasks:
+        task.result()
+
+
+class _Copying:
+    def __init__(self, objects: Sequence[Object], folder: Path, token: int, copied: dict[str, str], fetching: Fetching) -> None:
+        from forebay.objects.store import Store  # noqa: PLC0415  # its library is optional, and takes time to import
+
+        self._stores = {bucket: Store(bucket) for bucket in {placed(one.url)[0] for one in objects}}
+        self._folder, self._token, self._copied, self._fetching = folder, token, copied, fetching
+        self._of = len(objects), sum(one.size for one in objects)
+        self._objects = self._bytes = 0
+        self._lock = threading.Lock()
+        self.stopped, self.interrupted = threading.Event(), threading.Event()
+        """No other one is begun; none is brought to its end."""
+        self._told(0, 0)
+
+    def copy(self, one: Object) -> None:
+        if self.stopped.is_set():
+            return
+        target = copy_of(one, self._folder)
+        place = self._folder / target.relative_to(self._folder).parts[0]
+        fresh = place.with_name(f".{place.name}.{self._token}.{os.getpid()}")
+        try:
+            beside = fresh / target.relative_to(place)
+            shutil.rmtree(fresh, ignore_errors=True)
+            beside.parent.mkdir(parents=True)
+            sha256 = self._stores[placed(one.url)[0]].copy(one, beside, self._read)
+            try:
+                fresh.rename(place)
+            except OSError:
+                # Somebody else, who only looks, has copied it meanwhile.
+                if not target.exists():
+                    raise
+            self._copied[str(target)] = sha256
+            self._told(1, 0)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise ForebayError("source.unreadable", "no file can have so long a name", where=one.url) from None
+            raise
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def _read(self, size: int) -> None:
+        if self.interrupted.is_set():
+            raise _Interrupted
+        self._told(0, size)
+
+    def _told(self, objects: int, size: int) -> None:
+        with self._lock:
+            self._objects, self._bytes = self._objects + objects, self._bytes + size
+            self._fetching(Fetched(self._objects, self._of[0], self._bytes, self._of[1]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cloud import SECRET, Bucket, Cloud, Proxy, running
 from coffee import Project, made
 from small import Small
 
@@ -31,3 +33,21 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def small(tmp_path: Path) -> Small:
     """An empty project folder, whose refresh and run are called as functions."""
     return Small(tmp_path / "small")
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Cloud]:
+    """S3, SQS and EventBridge, shared."""
+    with running(Cloud) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def bucket(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket, where the environment says that one is to be looked for."""
+    with running(Proxy, cloud) as proxy:
+        for name, value in {
+            "AWS_ENDPOINT_URL": proxy.endpoint, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        yield Bucket(cloud, proxy)

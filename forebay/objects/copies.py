@@ -94,12 +94,10 @@ class _Copying:
             shutil.rmtree(fresh, ignore_errors=True)
             beside.parent.mkdir(parents=True)
             sha256 = self._stores[placed(one.url)[0]].copy(one, beside, self._read)
-            try:
+            if not target.exists():
+                # What somebody has deleted leaves its folders; and who only looks may have copied it meanwhile.
+                shutil.rmtree(place, ignore_errors=True)
                 fresh.rename(place)
-            except OSError:
-                # Somebody else, who only looks, has copied it meanwhile.
-                if not target.exists():
-                    raise
             self._copied[str(target)] = sha256
             self._told(1, 0)
         except OSError as error:

@@ -6,6 +6,7 @@ project. What a store answers may repeat keys and signatures, so an error says i
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
 import re
@@ -155,5 +156,5 @@ def _settings() -> dict[str, Any]:
             "allow_http": bool(endpoint and endpoint.startswith("http://")), "connect_timeout": "5s", "read_timeout": "30s",
             "timeout": "24h",
         },
-        "retry_config": {"max_retries": 3, "retry_timeout": "60s"},
+        "retry_config": {"max_retries": 3, "retry_timeout": datetime.timedelta(seconds=60)},
     }  # fmt: skip

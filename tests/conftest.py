@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cloud import SECRET, Bucket, Cloud, Proxy, running
 from coffee import Project, made
 from small import Small
+from watching import Watching
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,3 +52,17 @@ def bucket(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         }.items():  # fmt: skip
             monkeypatch.setenv(name, value)
         yield Bucket(cloud, proxy)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Watching]]:
+    """Start a watch; whatever is still there at the end is killed."""
+    begun: list[Watching] = []
+
+    def start(small: Small, *arguments: str) -> Watching:
+        begun.append(Watching(small.folder, *arguments))
+        return begun[-1]
+
+    yield start
+    for watch in begun:
+        watch.close()

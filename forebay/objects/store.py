@@ -34,7 +34,7 @@ class Moved(Exception):  # never seen by a user
 
 
 class Store:
-    """One bucket. Raises ForebayError `objects.missing` if the optional library is not installed."""
+    """One bucket. Raises ForebayError `project.extra` if the optional library is not installed."""
 
     def __init__(self, bucket: str) -> None:
         try:
@@ -42,7 +42,7 @@ class Store:
             from obstore.store import S3Store  # noqa: PLC0415
         except ImportError:
             raise ForebayError(
-                "objects.missing", "reading s3:// needs the package obstore, which is not installed",
+                "project.extra", "reading s3:// needs the package obstore, which is not installed",
                 advice="pip install 'forebay[s3]'",
             ) from None  # fmt: skip
         self._obstore, self._bucket = obstore, bucket

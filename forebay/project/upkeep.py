@@ -33,6 +33,8 @@ class Upkeep(Declared, frozen=True):
     """How often a failure that may pass is tried again before it is left to `every`."""
     lease: float = 30.0
     """A refresh that gives no sign of life for so long is taken over by another."""
+    events: str | None = None
+    """Where hints come from besides: a queue, sqs://…, or a file or FIFO."""
 
     def next_scheduled(self, after: float) -> float | None:
         """The first moment of the schedule after `after`, both in seconds since 1970; None without a schedule."""

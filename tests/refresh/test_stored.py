@@ -18,6 +18,10 @@ from cloud import SECRET, Bucket, free_port
 from small import SALES, Small, cli, in_order, sales
 
 from forebay.errors import ForebayError, Problems
+from forebay.project.project import Retention
+from forebay.refresh.lease import held
+from forebay.retention.gc import collect
+from forebay.state.store import Store
 
 TABLES = {"by_k": {"sql": "SELECT k, sum(v) AS v, count(*) AS n FROM sales GROUP BY k", "key": ["k"]}}
 PLAN = {"plan": {"sql": "CREATE TABLE o AS SELECT k, v * $f AS v, n FROM by_k;", "parameters": {"f": "integer"}}}
@@ -337,6 +341,29 @@ def test_a_run_over_an_immutable_source_reads_the_copies_also_when_the_objects_a
     small.refresh()
     bucket.delete("s/1.csv")
     assert small.verify("plan", x=1).equal
+
+
+def test_copies_go_when_no_kept_edition_has_them_and_not_before(shop: Small, bucket: Bucket) -> None:
+    def copies() -> list[str]:
+        return sorted(file.name for file in (shop.lake.objects).rglob("*.csv"))
+
+    def collected(retention: Retention, dry_run: bool = False) -> int:
+        with held(shop.lake, Store(shop.lake.state)):
+            return len(collect(shop.lake, Store(shop.lake.state), retention, dry_run=dry_run).copies)
+
+    shop.refresh()
+    bucket.delete("data/sales/1.csv")
+    shop.refresh()
+    slow = Retention(editions=1, edition_days=0, runs_days=0, inputs_days=0, grace_hours=1)
+    assert collected(Retention(editions=2, edition_days=0, grace_hours=0)) == 0
+    assert collected(slow) == 0
+    assert copies() == ["1.csv", "2.csv"]
+    hasty = Retention(editions=1, edition_days=0, runs_days=0, inputs_days=0, grace_hours=0)
+    assert collected(hasty, dry_run=True) == 1
+    assert collected(hasty) == 1
+    assert copies() == ["2.csv"]
+    assert shop.verify("plan", f=3).equal
+    assert not shop.refresh().published
 
 
 def test_a_copy_that_somebody_deletes_comes_again(shop: Small, bucket: Bucket) -> None:

@@ -262,7 +262,7 @@ def watch(*, every: str | None = None, events: str | None = None, project: Folde
     every
         List the sources at least so often, e.g. 10m; by default what forebay.yaml says.
     events
-        Also take hints from this file, FIFO, or - for stdin: one JSON event a line (CloudEvents, S3, EventBridge, SQS).
+        Also take hints from this SQS queue (sqs://…), or file, FIFO, or - for stdin: one JSON event a line (CloudEvents, S3, EventBridge).
     """
     from forebay.cli import watching  # noqa: PLC0415
     from forebay.refresh.watch import Watch  # noqa: PLC0415

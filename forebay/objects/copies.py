@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import queue
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,8 @@ from forebay.errors import ForebayError
 from forebay.objects.listing import SCHEME, Object, placed
 
 _AT_ONCE = 6
+_PATIENCE = 2.0
+"""Seconds that an interrupt gives to what is under way."""
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -55,19 +58,7 @@ def fetch(objects: Sequence[Object], folder: Path, token: int, copied: dict[str,
     lacking = [one for one in objects if not copy_of(one, folder).exists()]
     if not lacking:
         return
-    work = _Copying(lacking, folder, token, copied, fetching)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="forebay-objects") as pool:
-        tasks = [pool.submit(work.copy, one) for one in lacking]
-        try:
-            wait(tasks, return_when=FIRST_EXCEPTION)
-        except BaseException:
-            work.interrupted.set()
-            raise
-        finally:
-            # If one fails, those under way are brought to their end, and the next call need not copy them again.
-            work.stopped.set()
-    for task in tasks:
-        task.result()
+    _Copying(lacking, folder, token, copied, fetching).carry_out()
 
 
 class _Copying:
@@ -79,13 +70,43 @@ class _Copying:
         self._of = len(objects), sum(one.size for one in objects)
         self._objects = self._bytes = 0
         self._lock = threading.Lock()
-        self.stopped, self.interrupted = threading.Event(), threading.Event()
-        """No other one is begun; none is brought to its end."""
+        self._left: queue.SimpleQueue[Object] = queue.SimpleQueue()
+        for one in objects:
+            self._left.put(one)
+        self._failed: list[Exception] = []
+        self._interrupted = threading.Event()
         self._told(0, 0)
 
-    def copy(self, one: Object) -> None:
-        if self.stopped.is_set():
-            return
+    def carry_out(self) -> None:
+        # Threads that the process need not wait for: an interrupt does not have to sit out a store that says nothing.
+        threads = [threading.Thread(target=self._work, name="forebay-objects", daemon=True) for _ in range(min(_AT_ONCE, self._of[0]))]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            self._interrupted.set()
+            end = time.monotonic() + _PATIENCE
+            for thread in threads:
+                thread.join(max(0.0, end - time.monotonic()))
+            raise
+        if self._failed:
+            raise self._failed[0]
+
+    def _work(self) -> None:
+        # If one fails, those under way are brought to their end, and the next call need not copy them again.
+        while not self._failed:
+            try:
+                one = self._left.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                self._copy(one)
+            except Exception as error:  # raised again by whoever waits
+                self._failed.append(error)
+
+    def _copy(self, one: Object) -> None:
         target = copy_of(one, self._folder)
         place = self._folder / target.relative_to(self._folder).parts[0]
         fresh = place.with_name(f".{place.name}.{self._token}.{os.getpid()}")
@@ -108,7 +129,7 @@ class _Copying:
             shutil.rmtree(fresh, ignore_errors=True)
 
     def _read(self, size: int) -> None:
-        if self.interrupted.is_set():
+        if self._interrupted.is_set():
             raise _Interrupted
         self._told(0, size)
 

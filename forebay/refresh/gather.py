@@ -21,6 +21,7 @@ from forebay.objects.store import Moved
 from forebay.project.edition import Edition, File, SourceVersion
 from forebay.project.identity import same, stat_key
 from forebay.project.project import Project, Source
+from forebay.project.reading import partition
 from forebay.refresh import observe
 from forebay.refresh.arrival import arrived
 from forebay.refresh.news import News, Told
@@ -214,6 +215,12 @@ def _listed_files(
             found = arrived(source, folder, place, before, lambda path: _content(path, known, hashed))
             paths, waiting = found.paths, found.waiting
         if isinstance(place, observe.Stored):
+            odd = partition(str(reading.lake.objects / "file"))
+            if odd and source.options.get("hive_partitioning"):
+                raise ForebayError(
+                    "lake.path", f"source `{source.name}` makes columns of folders, and the lake's own path has {next(iter(odd))}=…",
+                    where=str(reading.lake.root), advice="Set `lake:` in forebay.yaml to another folder",
+                )  # fmt: skip
             return place.identify(paths, known, reading.lake, reading.fetching, hashed), waiting
         files, news = observe.identify(paths, known | {file.path: file for file in hashed}, reading.hashing)
         hashed += news

@@ -18,8 +18,11 @@ from cloud import SECRET, Bucket, free_port
 from small import SALES, Small, cli, in_order, sales
 
 from forebay.errors import ForebayError, Problems
+from forebay.project.folder import Folder
 from forebay.project.project import Retention
+from forebay.refresh import check as checking
 from forebay.refresh.lease import held
+from forebay.refresh.status import status
 from forebay.retention.gc import collect
 from forebay.state.store import Store
 
@@ -233,8 +236,6 @@ def test_without_a_last_version_the_refresh_fails_and_names_what_it_asked(shop: 
     assert (error().code, error().where) == ("source.missing", f"{bucket.url}/nothing/*.csv")
     shop.declare(sources={"sales": {**SALES, "path": "s3://no-such-bucket-here/x.csv"}}, tier2=TABLES)
     assert error().code == "source.missing"
-    done = cli(shop.folder, "check", "--json")
-    assert done.returncode == 6
     bucket.put("data/bad/1.csv", "id,k,v\n1,a\n")
     declared(shop, bucket, path="data/bad")
     found = error()
@@ -281,6 +282,26 @@ def test_a_killed_download_leaves_nothing_by_its_name_and_what_was_whole_is_not_
     assert bucket.reads == ["data/sales/7.csv", "data/sales/8.csv"]
     assert not list(objects.glob(".*"))
     assert in_order(totals(shop)) == of_the_objects(shop, bucket)
+
+
+def test_an_interrupt_does_not_wait_for_a_store_that_says_nothing(shop: Small, bucket: Bucket) -> None:
+    asked, waiting = threading.Event(), threading.Event()
+
+    def meddle(request: str) -> None:
+        if request.startswith("GET") and request.endswith("/2.csv"):
+            asked.set()
+            waiting.wait(60)
+
+    bucket.proxy.meddle = meddle
+    command = [sys.executable, "-m", "forebay", "refresh", "-C", str(shop.folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert asked.wait(60)
+    process.send_signal(signal.SIGTERM)
+    try:
+        assert process.wait(25) == 130  # the store would be waited for for longer
+    finally:
+        process.kill()
+        waiting.set()
 
 
 def test_settle_complete_and_manifest_mean_what_they_mean_for_files(small: Small, bucket: Bucket) -> None:
@@ -377,20 +398,17 @@ def test_a_copy_that_somebody_deletes_comes_again(shop: Small, bucket: Bucket) -
 
 
 def test_looking_at_a_project_without_a_lake_makes_none(shop: Small) -> None:
-    done = cli(shop.folder, "plan", "--json")
-    assert done.returncode == 0, done.stderr
+    made, _ = checking.plan(shop.folder)
+    assert [table.definition.name for table in made.to_build] == ["tier2.by_k"]
     assert not (shop.folder / "lake").exists()
-    assert cli(shop.folder, "check").returncode == 0
-    shop.refresh()
-    assert cli(shop.folder, "status", "--json").returncode == 0
 
 
 def test_status_says_what_changed_without_reading_it(shop: Small, bucket: Bucket) -> None:
     shop.refresh()
     bucket.put("data/sales/3.csv", sales((4, "d", "3.00")))
     bucket.proxy.forget()
-    (source,) = json.loads(cli(shop.folder, "status", "--json").stdout)["sources"]
-    assert (source["changed"], source["what"], source["files"]) == (True, "1 new file: 3.csv", 3)
+    (source,) = status(Folder(shop.folder), Store(shop.lake.state)).sources
+    assert (source.changed, source.what, source.files) == (True, "1 new file: 3.csv", 3)
     assert bucket.reads == []
 
 

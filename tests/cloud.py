@@ -70,6 +70,14 @@ class Bucket:
     def put(self, key: str, content: str | bytes) -> None:
         self._s3.put_object(Bucket=self.name, Key=key, Body=content.encode() if isinstance(content, str) else content)
 
+    def put_in_parts(self, key: str, content: str) -> None:
+        """As large uploads are made: the ETag is another one."""
+        about = {"Bucket": self.name, "Key": key}
+        upload = self._s3.create_multipart_upload(**about)["UploadId"]
+        part = self._s3.upload_part(**about, UploadId=upload, PartNumber=1, Body=content.encode())
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        self._s3.complete_multipart_upload(**about, UploadId=upload, MultipartUpload=parts)
+
     def delete(self, key: str) -> None:
         self._s3.delete_object(Bucket=self.name, Key=key)
 

@@ -45,8 +45,21 @@ def copy_of(one: Object, folder: Path) -> Path:
     return folder / name / one.url.removeprefix(SCHEME)
 
 
+def folder_of(copy: str, url: str) -> Path:
+    """The folder of copies in which the one of this URL lies."""
+    return Path(copy.removesuffix(url.removeprefix(SCHEME))).parent
+
+
 class _Interrupted(Exception):  # never seen by a user
     """Copying was given up."""
+
+
+def _is_whole(one: Object, copy: Path) -> bool:
+    """Whether the copy is there. A disk that lost power may have kept the name and not the content."""
+    try:
+        return copy.stat().st_size == one.size
+    except OSError:
+        return False
 
 
 def fetch(objects: Sequence[Object], folder: Path, token: int, copied: dict[str, str], fetching: Fetching) -> None:
@@ -55,7 +68,7 @@ def fetch(objects: Sequence[Object], folder: Path, token: int, copied: dict[str,
     What is under way is called by the lease's `token`. Raises Moved if one is not what was listed any more, ForebayError if one cannot be
     had; those that were copied until then stay.
     """
-    lacking = [one for one in objects if not copy_of(one, folder).exists()]
+    lacking = [one for one in objects if not _is_whole(one, copy_of(one, folder))]
     if not lacking:
         return
     _Copying(lacking, folder, token, copied, fetching).carry_out()
@@ -115,7 +128,7 @@ class _Copying:
             shutil.rmtree(fresh, ignore_errors=True)
             beside.parent.mkdir(parents=True)
             sha256 = self._stores[placed(one.url)[0]].copy(one, beside, self._read)
-            if not target.exists():
+            if not _is_whole(one, target):
                 # What somebody has deleted leaves its folders; and who only looks may have copied it meanwhile.
                 shutil.rmtree(place, ignore_errors=True)
                 fresh.rename(place)

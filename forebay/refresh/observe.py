@@ -122,7 +122,13 @@ class Stored:
 
     def holds(self, files: Sequence[File], known: Mapping[str, KnownFile], hashed: list[KnownFile]) -> bool:
         # The copies too, so that what somebody deletes in the lake comes again.
-        return all(self.untouched(file) and _size(file.at) == file.size for file in files)
+        return all(_size(file.at) == file.size and (self.untouched(file) or self._same(file, known)) for file in files)
+
+    def _same(self, file: File, known: Mapping[str, KnownFile]) -> bool:
+        """Whether the object has another tag, and was found to hold the same. The copy that told it may be gone by now."""
+        now = self._listed.get(file.path)
+        seen = known.get(str(copies.copy_of(now, copies.folder_of(file.local, file.path)))) if now is not None else None
+        return seen is not None and seen.sha256 == file.sha256
 
     def sketched(self, before: Sequence[File], known: Mapping[str, KnownFile], hashed: list[KnownFile]) -> tuple[File, ...]:
         same = {file.path: file for file in before if self.untouched(file)}

@@ -90,7 +90,7 @@ def _wrong(document: Document, upkeep: Upkeep) -> Iterator[ForebayError]:
         yield document.error(("refresh", "lease"), "`lease` must be at least 1s: the holder gives a sign of life five times in it")
     if upkeep.events is not None and not re.fullmatch(r"(?!sqs://).+|sqs://[^/@]+/[^/]+/[^/]+", upkeep.events):
         advice = "A queue's URL with sqs for https, e.g. sqs://sqs.eu-west-1.amazonaws.com/123456789012/name"
-        yield document.error(("refresh", "events"), f"`{upkeep.events}` is no queue", advice)
+        yield document.error(("refresh", "events"), "what begins with sqs:// is no queue", advice)
     for line in upkeep.schedule:
         if not _is_cron(line):
             advice = 'Minute, hour, day of month, month, day of week: "0 6 * * *" is every day at six'

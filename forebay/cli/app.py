@@ -162,18 +162,25 @@ def refresh(*, wait: str | None = None, project: Folder_ = Path(), json: Json = 
     from forebay.cli import show  # noqa: PLC0415
     from forebay.refresh import refresh as refreshing  # noqa: PLC0415
 
+    copying = show.Copying(quiet=json)
+
     def watching(made: Any) -> Any:
         from forebay.cli import bars  # noqa: PLC0415
 
+        copying.stop()
         return bars.Refreshing(made, quiet=json)
 
-    outcome = refreshing.refresh(
-        project,
-        watching,
-        hashing=lambda path, size: show.hashing(path, size, quiet=json),
-        counting=lambda sources, rows: show.counting(sources, rows, quiet=json),
-        wait=_duration("--wait", wait) if wait is not None else 0.0,
-    )
+    try:
+        outcome = refreshing.refresh(
+            project,
+            watching,
+            hashing=lambda path, size: show.hashing(path, size, quiet=json),
+            counting=lambda sources, rows: show.counting(sources, rows, quiet=json),
+            wait=_duration("--wait", wait) if wait is not None else 0.0,
+            fetching=copying.to,
+        )
+    finally:
+        copying.stop()
     return show.refreshed(outcome, as_json=json)
 
 
@@ -255,7 +262,7 @@ def watch(*, every: str | None = None, events: str | None = None, project: Folde
     every
         List the sources at least so often, e.g. 10m; by default what forebay.yaml says.
     events
-        Also take hints from this file, FIFO, or - for stdin: one JSON event a line (CloudEvents, S3, EventBridge, SQS).
+        Also take hints from this SQS queue (sqs://…), or file, FIFO, or - for stdin: one JSON event a line (CloudEvents, S3, EventBridge).
     """
     from forebay.cli import watching  # noqa: PLC0415
     from forebay.refresh.watch import Watch  # noqa: PLC0415

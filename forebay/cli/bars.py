@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from forebay.cli.show import count, err, seconds, short
+from forebay.cli.show import LARGE, count, err, seconds, short
 from forebay.errors import ForebayError, size
 
 
@@ -78,6 +78,37 @@ class _Bars:
         self._progress.update(self._tasks[name], completed=percent, figures=figures)
         if self._progress.disable and not self._quiet:
             err.print(f"  {self._shown[name].ljust(self._width)}  {escape(figures)}")
+
+
+class Fetching:
+    """One bar for the objects that are copied from a store, gone when they are; without a terminal a line that says how much that is."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        columns = (TextColumn("  copying {task.description}"), BarColumn(bar_width=22), TextColumn("{task.percentage:>3.0f}%"))
+        self._progress = Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal)
+        self._task: TaskID | None = None
+
+    def stop(self) -> None:
+        """Copying is done, or came to an end otherwise."""
+        self._progress.stop()
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+    def to(self, done: Any) -> None:
+        """How far it is; from several threads, but one at a time."""
+        if done.bytes == done.objects == 0:
+            self.stop()
+            if self._progress.disable and not self._quiet and done.of_bytes > LARGE:
+                err.print(f"[dim]copying {count(done.of_objects, 'object')} ({size(done.of_bytes)}) into the lake[/]")
+            self._progress.start()
+            self._task = self._progress.add_task("", total=max(done.of_bytes, 1))
+        if self._task is not None:
+            what = f"{done.objects:,} of {count(done.of_objects, 'object')}, {size(done.bytes)} of {size(done.of_bytes)}"
+            self._progress.update(self._task, completed=done.bytes, description=what)
+            if done.objects == done.of_objects:
+                self.stop()
 
 
 class Refreshing:

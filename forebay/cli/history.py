@@ -181,10 +181,9 @@ def collected(found: Any, *, as_json: bool) -> None:
         out.print("Nothing was deleted; [bold]forebay gc[/] does it.")
     else:
         out.print(f"deleted {what}{_freed(found)} in {seconds(found.seconds)}")
-    if found.waiting:
-        out.print(
-            f"[dim]{count(found.waiting, 'slice')} that nothing refers to any more will go after the grace, `retention.grace_hours`[/]"
-        )
+    for number, noun in ((found.waiting, "slice"), (found.copies_waiting, "copied object")):
+        if number:
+            out.print(f"[dim]{count(number, noun)} that nothing refers to any more will go after the grace, `retention.grace_hours`[/]")
 
 
 def tidied(outcome: Any) -> None:
@@ -206,6 +205,7 @@ def _what(found: Any) -> str:
         parts.append(f"edition{'' if len(found.editions) == 1 else 's'} {some}")
     for number, noun in (
         (len(found.slices), "slice"),
+        (len(found.copies), "copied object"),
         (len(found.iceberg_tables), "table put away"),
         (found.snapshots, "snapshot"),
         (found.metadata_files, "metadata file"),

@@ -32,7 +32,7 @@ class _Output(Console):
 out = _Output(highlight=False, width=None if sys.stdout.isatty() else _NO_EDGE)
 err = _Output(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _NO_EDGE)
 
-_LARGE = 500_000_000
+LARGE = 500_000_000
 _MANY = 10_000_000
 _WIDEST = 40
 """Cells of a terminal that one value may take."""
@@ -174,8 +174,29 @@ def short(definition: Any) -> str:
 
 def hashing(path: str, size_: int, *, quiet: bool) -> None:
     """Says why nothing else is heard for a while: large files are read to know their content."""
-    if size_ > _LARGE and not quiet:
+    if size_ > LARGE and not quiet:
         err.print(f"[dim]reading {_shown(path)} ({size(size_)}) to know its content[/]")
+
+
+class Copying:
+    """Shows how far objects are copied from a store, if any are; most refreshes need no bar for it, and do not load one."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def to(self, done: Any) -> None:
+        """How far it is."""
+        if self._bar is None:
+            from forebay.cli.bars import Fetching  # noqa: PLC0415
+
+            self._bar = Fetching(self._quiet)
+        self._bar.to(done)
+
+    def stop(self) -> None:
+        """Something else is shown now."""
+        if self._bar is not None:
+            self._bar.stop()
 
 
 def counting(sources: Sequence[str], rows: int, *, quiet: bool) -> None:

@@ -5,6 +5,7 @@ state.db       editions, runs, file hashes
 catalog.db     the Iceberg catalogue
 iceberg/       Iceberg metadata, one folder per table
 slices/        <table>/<fingerprint>/*.parquet: immutable, present = right and done
+objects/       <name of a content>/<bucket>/<key>: copies of sources' objects, immutable, present = whole
 checks/        <table>.<test>.csv: rows that break a test
 inputs/        <sha256>/<file name>: uploads, immutable
 runs/          <id>/: one folder per run
@@ -16,11 +17,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from forebay.errors import ForebayError
 
+_LOOKING = 3600.0
+"""Seconds after which a copy that nothing was added to is no longer under way."""
 _FRESH = ".project.json."
 """What `project.json` is called until it is whole, before the number of the process that writes it."""
 
@@ -34,6 +38,7 @@ class Lake:
         self.catalog = root / "catalog.db"
         self.iceberg = root / "iceberg"
         self.slices = root / "slices"
+        self.objects = root / "objects"
         self.checks = root / "checks"
         self.inputs = root / "inputs"
         self.runs = root / "runs"
@@ -53,12 +58,14 @@ class Lake:
         return folder
 
     def sweep(self) -> None:
-        """Remove unfinished slices that a killed refresh left. Only the holder of the lease calls this; one that has lost it unawares
-        does no harm to its successor, whose token is greater.
+        """Remove unfinished slices and copies that a killed refresh left. Only the holder of the lease calls this; one that has lost it
+        unawares does no harm to its successor, whose token is greater.
         """
-        for left in self.slices.glob("*/.*"):
-            token = left.name.split(".")[-2]
-            if not token.isdigit() or int(token) < self.token:
+        for left in (*self.slices.glob("*/.*"), *self.objects.glob(".*")):
+            holder = left.name.split(".")[-2]
+            # Who only looks, beside a refresh, holds no lease, and copies too.
+            looking = left.parent == self.objects and holder == "0" and time.time() - _touched(left) < _LOOKING
+            if not looking and (not holder.isdigit() or int(holder) < self.token):
                 shutil.rmtree(left, ignore_errors=True)
 
     def keep_checks(self, files: Iterable[str]) -> None:
@@ -109,3 +116,11 @@ def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
         fresh.write_text(json.dumps({"project": project, "root": str(root)}))
         fresh.rename(about)
     return Lake(root)
+
+
+def _touched(folder: Path) -> float:
+    """When anything in a folder was last written to; now, if it is just going away."""
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    except OSError:
+        return time.time()

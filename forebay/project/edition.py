@@ -25,6 +25,7 @@ class File(Declared, frozen=True):
     """One file of a source, by content. The stat fields only say whether `sha256` may be trusted without reading again."""
 
     path: str
+    """What the source calls it: a path, or the URL of an object."""
     size: int
     mtime_ns: int
     ctime_ns: int
@@ -34,6 +35,15 @@ class File(Declared, frozen=True):
     """As the file's footer or a count says; -1: not known (an edition from before rows were kept for each file)."""
     layout: int = -1
     """Which of the source version's `layouts` the file has."""
+    local: str = ""
+    """Of an object: where its copy lies, which the stat fields are about."""
+    tag: str = ""
+    """Of an object: what the store calls this content."""
+
+    @property
+    def at(self) -> str:
+        """Where it is read."""
+        return self.local or self.path
 
 
 class Skipped(Declared, frozen=True):

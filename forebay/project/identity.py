@@ -27,9 +27,9 @@ def sha256_of(path: str) -> str:
 def same(file: File) -> bool:
     """Whether the file on disk still has the content that `file` names. Reads it if its stat cannot tell."""
     try:
-        stat = Path(file.path).stat()
+        stat = Path(file.at).stat()
         if (file.size, file.mtime_ns, file.ctime_ns, file.inode) == stat_key(stat) and time.time_ns() - stat.st_ctime_ns > SETTLED_NS:
             return True
-        return stat.st_size == file.size and sha256_of(file.path) == file.sha256
+        return stat.st_size == file.size and sha256_of(file.at) == file.sha256
     except OSError:
         return False

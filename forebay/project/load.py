@@ -169,6 +169,7 @@ class _Loader:
         paths = [paths] if isinstance(paths, str) else paths
         if not paths or not isinstance(paths, list) or not all(isinstance(one, str) for one in paths):
             raise self.document.error(path, f"source `{name}` needs a `path`", "A file, a folder, or a glob such as data/*.parquet")
+        self._placed(paths, values.get("manifest"), path)
         form = values.get("format") or next((f for p in paths if (f := _format(str(p)))), None)
         if form is None:
             raise self.document.error((*path, "path"), "the format cannot be told from the path", "Add `format: parquet`, `csv` or `json`")
@@ -188,6 +189,15 @@ class _Loader:
                 advice = nearest(option, READ_OPTIONS[source.format])
                 self._add((*path, "options", option), f"unknown read option `{option}` for {source.format}", advice, "project.unknown_key")
         return source
+
+    def _placed(self, paths: list[str], manifest: Any, path: config.Path_) -> None:
+        """Each path lies in the file system, or each in an object store."""
+        urls = [one for one in paths if "://" in one]
+        for one in (*urls, *([manifest] if isinstance(manifest, str) and "://" in manifest else [])):
+            if not re.match(r"s3://[^/*?\[]+(/|$)", one):
+                raise self.document.error((*path, "path"), f"{one} is no path of an object store", "e.g. s3://bucket/sales/*.parquet")
+        if urls and len(urls) < len(paths):
+            raise self.document.error((*path, "path"), "a source lies in files or in an object store, not in both", "Make it two sources")
 
     def _deleted(self, written: Any, path: config.Path_) -> str | None:
         """The condition of a deleted row as SQL: as written, or from a column and the values that mean it."""

@@ -56,7 +56,7 @@ def parts(version: SourceVersion, files: Sequence[File]) -> tuple[Part, ...]:
             # It is empty.
             continue
         tabbed = version.source.format == "csv" and is_tabbed(file.path)
-        groups.setdefault((file.layout, tuple(partition(file.path)) if hive else (), tabbed), []).append(file.path)
+        groups.setdefault((file.layout, tuple(partition(file.path)) if hive else (), tabbed), []).append(file.at)
     return tuple(
         Part(tuple(paths), version.layouts[layout] if layout >= 0 else (), folders) for (layout, folders, _), paths in groups.items()
     )

@@ -6,6 +6,7 @@ Cheap to import, because each refresh reads it, also one that has nothing to do.
 from __future__ import annotations
 
 import datetime
+import re
 import zoneinfo
 from collections.abc import Iterator
 from typing import Any
@@ -33,6 +34,8 @@ class Upkeep(Declared, frozen=True):
     """How often a failure that may pass is tried again before it is left to `every`."""
     lease: float = 30.0
     """A refresh that gives no sign of life for so long is taken over by another."""
+    events: str | None = None
+    """Where hints come from besides: a queue, sqs://…, or a file or FIFO."""
 
     def next_scheduled(self, after: float) -> float | None:
         """The first moment of the schedule after `after`, both in seconds since 1970; None without a schedule."""
@@ -85,6 +88,9 @@ def _wrong(document: Document, upkeep: Upkeep) -> Iterator[ForebayError]:
         yield document.error(("refresh", "retries"), "`retries` must be 0 or more")
     if upkeep.lease < 1:
         yield document.error(("refresh", "lease"), "`lease` must be at least 1s: the holder gives a sign of life five times in it")
+    if upkeep.events is not None and not re.fullmatch(r"(?!sqs://).+|sqs://[^/@]+/[^/]+/[^/]+", upkeep.events):
+        advice = "A queue's URL with sqs for https, e.g. sqs://sqs.eu-west-1.amazonaws.com/123456789012/name"
+        yield document.error(("refresh", "events"), "what begins with sqs:// is no queue", advice)
     for line in upkeep.schedule:
         if not _is_cron(line):
             advice = 'Minute, hour, day of month, month, day of week: "0 6 * * *" is every day at six'

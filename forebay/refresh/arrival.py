@@ -16,9 +16,10 @@ from pathlib import Path, PurePath
 import msgspec
 
 from forebay.errors import ForebayError
+from forebay.objects.listing import SCHEME, fixed, is_url, joined, placed, text
 from forebay.project.edition import File, SourceVersion
-from forebay.project.identity import stat_key
 from forebay.project.project import Source
+from forebay.refresh.observe import Place
 
 
 class Arrived(msgspec.Struct, frozen=True):
@@ -28,41 +29,42 @@ class Arrived(msgspec.Struct, frozen=True):
     waiting: tuple[str, ...] = ()
 
 
-def arrived(source: Source, folder: Path, paths: Sequence[str], before: SourceVersion | None, content: Callable[[str], str]) -> Arrived:
-    """Those of `paths` that count. `content` gives a file's hash. Raises `source.settling` if none does, or if the version before is
-    being replaced; `source.missing` if the manifest names what is not there.
+def arrived(source: Source, folder: Path, place: Place, before: SourceVersion | None, content: Callable[[str], str]) -> Arrived:
+    """Those of the place's files that count. `content` gives a file's hash, where more than a listing can tell whether it is as it was;
+    of an object it is never asked. Raises `source.settling` if none counts, or if the version before is being replaced;
+    `source.missing` if the manifest names what is not there.
     """
+    paths: Sequence[str] = place.paths
     had = {file.path: file for file in before.files} if before else {}
     waiting: list[str] = []
     if source.manifest is not None:
         paths = _listed(source, folder, paths)
     if source.complete is not None:
-        paths = _complete(source, folder, paths, had, waiting)
+        paths = _complete(source, folder, place, paths, had, waiting)
     if source.settle:
-        paths = _settled(source, paths, had, content, waiting)
+        paths = _settled(source, place, paths, had, content, waiting)
     if not paths:
         what = "; ".join(waiting) or "the manifest lists no file"
-        raise ForebayError("source.settling", f"source `{source.name}`: {what}", where=str(folder), advice="Refresh again later")
+        where = source.path[0] if is_url(source.path[0]) else str(folder)
+        raise ForebayError("source.settling", f"source `{source.name}`: {what}", where=where, advice="Refresh again later")
     return Arrived(tuple(paths), tuple(waiting))
 
 
-def _settled(source: Source, paths: Sequence[str], had: dict[str, File], content: Callable[[str], str], waiting: list[str]) -> list[str]:
+def _settled(
+    source: Source, place: Place, paths: Sequence[str], had: dict[str, File], content: Callable[[str], str], waiting: list[str]
+) -> list[str]:
     now = time.time_ns()
     taken, young = [], []
     for path in paths:
-        try:
-            stat = os.stat(path)  # noqa: PTH116  # for speed: there may be many files
-        except OSError:
-            # Reading it will say so.
-            taken.append(path)
-            continue
-        if now - stat.st_mtime_ns >= source.settle * 1e9:
+        written = place.written(path)
+        # Of one that has gone, reading it will say so.
+        if written is None or now - written >= source.settle * 1e9:
             taken.append(path)
             continue
         known = had.get(path)
         if known is None:
             young.append(path)
-        elif stat_key(stat) == (known.size, known.mtime_ns, known.ctime_ns, known.inode) or content(path) == known.sha256:
+        elif place.untouched(known) or (not is_url(path) and content(path) == known.sha256):
             taken.append(path)
         else:
             raise ForebayError(
@@ -75,15 +77,15 @@ def _settled(source: Source, paths: Sequence[str], had: dict[str, File], content
     return taken
 
 
-def _complete(source: Source, folder: Path, paths: Sequence[str], had: dict[str, File], waiting: list[str]) -> list[str]:
+def _complete(source: Source, folder: Path, place: Place, paths: Sequence[str], had: dict[str, File], waiting: list[str]) -> list[str]:
     marker = str(source.complete)
     roots = _roots(source, folder)
     known: dict[str, bool] = {}
 
     def counts(inside: str) -> bool:
         if inside not in known:
-            above = str(PurePath(inside).parent)
-            known[inside] = (Path(inside) / marker).exists() or (inside not in roots and above != inside and counts(above))
+            above = inside.rpartition("/")[0]
+            known[inside] = place.has(f"{inside}/{marker}") or (inside not in roots and len(above) > len("s3://") and counts(above))
         return known[inside]
 
     inside = {path: os.path.dirname(path) for path in paths}  # noqa: PTH120  # for speed
@@ -92,7 +94,7 @@ def _complete(source: Source, folder: Path, paths: Sequence[str], had: dict[str,
     if replaced is not None:
         raise ForebayError(
             "source.settling", f"source `{source.name}`: a folder that counted has no `{marker}` now; it is being replaced",
-            where=str(PurePath(replaced).parent), advice="Refresh again when it is complete",
+            where=os.path.dirname(replaced), advice="Refresh again when it is complete",  # noqa: PTH120
         )  # fmt: skip
     if missing:
         names = ", ".join(PurePath(path).name for path in missing[:2]) + (", …" if len(missing) > 2 else "")
@@ -104,28 +106,35 @@ def _roots(source: Source, folder: Path) -> set[str]:
     """Where the source's paths begin: above that no marker is looked for."""
     roots = set()
     for pattern in source.path:
-        fixed = folder / pattern
-        for part in [fixed, *fixed.parents]:
+        if is_url(pattern):
+            bucket, key = placed(pattern)
+            root = f"{SCHEME}{bucket}/{fixed(key)}".rstrip("/")
+            # A path may be that of one object.
+            roots |= {root, root.rpartition("/")[0]} if fixed(key) == key else {root}
+            continue
+        at = folder / pattern
+        for part in [at, *at.parents]:
             if not any(sign in str(part) for sign in "*?["):
-                fixed = part
+                at = part
                 break
-        roots.add(os.path.normpath(fixed if fixed.is_dir() else fixed.parent))
+        roots.add(os.path.normpath(at if at.is_dir() else at.parent))
     return roots
 
 
 def _listed(source: Source, folder: Path, paths: Sequence[str]) -> list[str]:
     """The files that the manifest names."""
-    file = folder / str(source.manifest)
+    manifest = str(source.manifest)
+    file = manifest if is_url(manifest) else str(folder / manifest)
     try:
-        text = file.read_text(encoding="utf-8")
-        names = _names(text)
+        names = _names(text(file) if is_url(file) else Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ForebayError(
-            "source.missing", f"source `{source.name}`: its manifest cannot be read: {why}", where=str(file),
+            "source.missing", f"source `{source.name}`: its manifest cannot be read: {why}", where=file,
             advice="A manifest is a list of paths: one a line, or JSON",
         ) from None  # fmt: skip
-    wanted = [os.path.normpath(file.parent / name) for name in names]
+    beside = os.path.dirname(file)  # noqa: PTH120  # a URL has one too
+    wanted = [joined(beside, name) if is_url(beside) or is_url(name) else os.path.normpath(Path(beside) / name) for name in names]
     there = set(paths)
     lacking = next((path for path in wanted if path not in there), None)
     if lacking is not None:

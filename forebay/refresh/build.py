@@ -137,7 +137,7 @@ def check_key(version: SourceVersion, lake: Lake, limits: Limits) -> None:
             tied = None
             repeated = _repeated(connection, version.source.key, f"({reading(name, {name: version}, {})})")
     except duckdb.Error as error:
-        raise fault.source_error(connection, version.source, [file.path for file in version.files], error) from None
+        raise fault.source_error(connection, version.source, version.files, error) from None
     finally:
         connection.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -206,7 +206,7 @@ def unchanged(files: Iterable[File]) -> None:
     for file in files:
         # Any write counts, even one that was taken back: the engine may have read what stood there in between.
         try:
-            found = stat_key(Path(file.path).stat())
+            found = stat_key(Path(file.at).stat())
         except OSError:
             found = None
         if found != (file.size, file.mtime_ns, file.ctime_ns, file.inode):
@@ -227,7 +227,7 @@ def _explain(
     place = next(iter(getattr(error, "__notes__", [])), f"{definition.file}:{definition.line}")
     for name in definition.reads:
         if name in versions:
-            found = fault.source_error(connection, versions[name].source, [file.path for file in versions[name].files], error)
+            found = fault.source_error(connection, versions[name].source, versions[name].files, error)
             if found.where:
                 return ForebayError(found.code, f"table `{definition.name}`: {found.what}", where=found.where, advice=found.advice)
     where = f"{place}, table `{definition.name}`"

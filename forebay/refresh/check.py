@@ -14,6 +14,7 @@ from forebay.lake.root import Lake, open_lake
 from forebay.project.edition import Compiled, Edition, SourceVersion
 from forebay.project.folder import Folder
 from forebay.project.project import Project
+from forebay.refresh import gather
 from forebay.refresh.count import Counting, Counts
 from forebay.refresh.explain import Built, Explanation, alike
 from forebay.refresh.explain import explain as explained
@@ -58,7 +59,7 @@ def explain(path: Path, calculation: str, counting: Counting = lambda sources, r
             compiled = _named(current.calculations, calculation)
             built = [Built(table.definition, table.rows, "published") for table in current.tables.values()]
             return explained(current.project, compiled, built, current.sources, current.number)
-        work = prospect(folder, lake, store, current, lambda path, size: None, Counts(lake, current, counting))
+        work = prospect(folder, lake, store, current, gather.Reading(lake), Counts(lake, current, counting))
     compiled = _named(work.bound.calculations, calculation)
     built = [_built(planned, work, current) for planned in work.plan.tables]
     found = explained(work.project, compiled, built, work.versions, current.number if current else None)
@@ -97,7 +98,7 @@ def _differs(work: Prospect, current: Edition, compiled: Compiled, found: Explan
 
 def _prospect(path: Path, counting: Counting | None, *, keep: bool = True) -> tuple[Prospect, Edition | None]:
     with _looking(path) as (folder, lake, store, current):
-        return prospect(folder, lake, store, current, lambda path, size: None, Counts(lake, current, counting), keep=keep), current
+        return prospect(folder, lake, store, current, gather.Reading(lake), Counts(lake, current, counting), keep=keep), current
 
 
 @contextmanager

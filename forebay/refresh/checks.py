@@ -233,7 +233,7 @@ class _Running:
         if named is not None:
             return f"{named.what}. {named.advice}"
         for version in self._sources(subject, test):
-            found = fault.source_error(self.connection, version.source, [file.path for file in version.files], error)
+            found = fault.source_error(self.connection, version.source, version.files, error)
             if found.where:
                 return f"{found.where}: {found.what}"
         return duckdb.message(error)[0].partition("\n")[0]

@@ -37,6 +37,15 @@ def touched(event: Any, sources: Mapping[str, Sequence[str]], folder: str) -> fr
     return frozenset(found)
 
 
+def understood(event: Any, sources: Mapping[str, Sequence[str]]) -> bool:
+    """Whether it can be told what `event` is about, be it of no concern."""
+    try:
+        list(_named(event, frozenset(sources)))
+    except _Unknown:
+        return False
+    return True
+
+
 def _absolute(place: str, folder: str) -> str:
     if place.startswith("file://"):
         return os.path.normpath(unquote(urlsplit(place).path))

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 
 from forebay.errors import ForebayError, Problems
 from forebay.lake.trouble import disk
+from forebay.objects.listing import under
 from forebay.project.folder import Folder
 from forebay.refresh import places
 from forebay.refresh.lease import Held
@@ -22,7 +23,8 @@ from forebay.state.failure import Failure
 from forebay.state.store import Store, now
 
 PASSING = frozenset({
-    "source.changing", "refresh.disk_full", "refresh.conflict", "state.unavailable", "lake.unavailable", "file.unusable",
+    "source.changing", "source.unreachable", "refresh.disk_full", "refresh.conflict", "state.unavailable", "lake.unavailable",
+    "file.unusable",
 })  # fmt: skip
 """Codes of failures that can pass without a change of the project or the sources."""
 NONE_OF_ITS_OWN = frozenset({"refresh.busy", "refresh.lease_lost"})
@@ -94,7 +96,8 @@ def _after(seconds: float) -> str:
 
 
 def seen(folder: Folder) -> str:
-    """A digest of the project's files, by content, and of all files where sources may lie, by their stat. Reads none of the latter."""
+    """A digest of the project's files, by content, and of all files where sources may lie, by their stat or as a listing of the store has
+    them. Reads none of the latter."""
     digest = hashlib.sha256(repr(sorted(folder.files.items())).encode())
     for path in sorted(places.files(folder)):
         try:
@@ -102,4 +105,9 @@ def seen(folder: Folder) -> str:
         except OSError:
             continue
         digest.update(repr((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)).encode())
+    for pattern in places.stored(folder):
+        try:
+            digest.update(repr(sorted((one.url, one.size, one.tag) for one in under(pattern))).encode())
+        except ForebayError as error:
+            digest.update(error.code.encode())
     return digest.hexdigest()

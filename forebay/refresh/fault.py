@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forebay.engines import duckdb
 from forebay.errors import ForebayError
+from forebay.project.edition import File
 from forebay.project.project import Source
 
 _SETTINGS = re.compile(r"\n\s*(?:Column \S+ is being|This type was|Possible |\* |file = )")
@@ -24,25 +25,28 @@ class BadFiles(Exception):  # never seen by a user
         super().__init__(*errors)
 
 
-def source_error(connection: duckdb.Connection, source: Source, paths: Sequence[str], error: duckdb.Error) -> ForebayError:
+def source_error(connection: duckdb.Connection, source: Source, files: Sequence[File], error: duckdb.Error) -> ForebayError:
     """What is wrong with a source's files. `where` is the file (and line, of CSV) at fault; empty if each can be read to its end."""
-    gone = next((path for path in paths if not Path(path).exists()), None)
+    gone = next((file for file in files if not Path(file.at).exists()), None)
     if gone is not None:
         return ForebayError(
-            "source.changing", f"source `{source.name}`: the file was removed while it was read", where=gone,
+            "source.changing", f"source `{source.name}`: the file was removed while it was read", where=gone.path,
             advice="Call `forebay refresh` again when it is complete; nothing was published",
         )  # fmt: skip
     text, _ = duckdb.message(error)
-    where = next((path for path in paths if path in text), "")
-    if not where or _LINE.search(text) is None:
+    at = next((file for file in files if file.at in text), None)
+    if at is None or _LINE.search(text) is None:
         # The engine names a file only if its head is wrong, and a line only if it is sure of the dialect.
-        for path in paths:
-            fault = duckdb.fault(connection, path, source.format, source.options, source.columns)
+        for file in files:
+            fault = duckdb.fault(connection, file.at, source.format, source.options, source.columns)
             if fault is not None:
-                where, text = path, fault
+                at, text = file, fault
                 break
     line = _LINE.search(text)
     text = re.sub(r"\s*\n\s*", " ", _SETTINGS.split(text)[0]).strip()
+    for file in files:
+        text = text.replace(file.at, file.path)
+    where = "" if at is None else at.path
     return ForebayError(
         "source.unreadable", f"source `{source.name}`: {text[:600]}", where=f"{where}:{line[1]}" if line else where,
         advice="Replace the file, or set `format`, `columns` or `options` of the source",

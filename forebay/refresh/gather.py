@@ -9,20 +9,35 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from forebay.config import Document
 from forebay.errors import ForebayError, Problems
+from forebay.lake.root import Lake
+from forebay.objects.copies import Fetching
+from forebay.objects.store import Moved
 from forebay.project.edition import Edition, File, SourceVersion
 from forebay.project.identity import same, stat_key
 from forebay.project.project import Project, Source
+from forebay.project.reading import partition
 from forebay.refresh import observe
 from forebay.refresh.arrival import arrived
 from forebay.refresh.news import News, Told
 from forebay.state.store import KnownFile, Store
 
 Hashing = Callable[[str, int], None]
+_LISTINGS = 3
+"""How often a source is listed anew because an object changed between listing and reading."""
+
+
+class Reading(NamedTuple):
+    """Where objects are copied to, and who hears of files that are read and objects that are copied."""
+
+    lake: Lake
+    hashing: Hashing = lambda path, size: None
+    fetching: Fetching = lambda done: None
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -64,7 +79,7 @@ def gather(
     document: Document,
     store: Store,
     current: Edition | None,
-    hashing: Hashing,
+    reading: Reading,
     *,
     keep: bool,
     faults: Faults,
@@ -87,7 +102,7 @@ def gather(
             try:
                 if source.name in faults.sources:
                     raise faults.sources[source.name]
-                files, words = _files(project, source, before, store, known, hashing)
+                files, words = _files(project, source, before, store, known, reading)
                 waiting += [Told(source.name, what) for what in words]
                 bad = faults.files.get(source.name, {})
                 versions[source.name] = schema.resolve(connection, document, source, files, before, bad)
@@ -135,7 +150,7 @@ def still(version: SourceVersion) -> SourceVersion:
                 f"source `{version.source.name}` stays at its last version, but this file of it is gone or overwritten",
                 where=file.path, advice=f"Put the file back, or mend what keeps the source: {version.kept}",
             )  # fmt: skip
-        size, mtime, ctime, inode = stat_key(os.stat(file.path))  # noqa: PTH116
+        size, mtime, ctime, inode = stat_key(os.stat(file.at))  # noqa: PTH116
         files.append(msgspec.structs.replace(file, size=size, mtime_ns=mtime, ctime_ns=ctime, inode=inode))
     return msgspec.structs.replace(version, files=tuple(files))
 
@@ -145,49 +160,74 @@ def unchanged(source: Source, folder: Path, version: SourceVersion, store: Store
     if version.kept:
         # If that is over, the next edition says so.
         return None
-    pinned = {file.path: file.sha256 for file in (*version.files, *(item.file for item in version.skipped))}
+    pinned = {file.path: file for file in (*version.files, *(item.file for item in version.skipped))}
     hashed: list[KnownFile] = []
     try:
-        paths: tuple[str, ...] = observe.listing(source, folder)
+        place = observe.place(source, folder)
+        paths = place.paths
         waiting: tuple[str, ...] = ()
         if _arriving(source):
-            found = arrived(source, folder, paths, version, lambda path: _content(path, known, hashed))
+            found = arrived(source, folder, place, version, lambda path: _content(path, known, hashed))
             paths, waiting = found.paths, found.waiting
-        if set(paths) != set(pinned):
+        if set(paths) != set(pinned) or not place.holds([pinned[path] for path in paths], known, hashed):
             return None
-        files, news = observe.identify(paths, known)
-        hashed += news
     except ForebayError:
         return None
     finally:
         store.remember_files(hashed)
-    return list(waiting) if {file.path: file.sha256 for file in files} == pinned else None
+    return list(waiting)
 
 
 def _files(
-    project: Project, source: Source, before: SourceVersion | None, store: Store, known: dict[str, KnownFile], hashing: Hashing
+    project: Project, source: Source, before: SourceVersion | None, store: Store, known: dict[str, KnownFile], reading: Reading
 ) -> tuple[tuple[File, ...], tuple[str, ...]]:
     """The source's files by content, and in words what is waited for."""
+    listings = 0
+    while True:
+        try:
+            return _listed_files(project, source, before, store, known, reading)
+        except Moved as moved:
+            # What was listed is no longer there: another listing decides.
+            listings += 1
+            if listings == _LISTINGS:
+                raise ForebayError(
+                    "source.changing", f"source `{source.name}`: the object {moved.state} while it was read", where=moved.url,
+                    advice="Call `forebay refresh` again when it is complete",
+                ) from None  # fmt: skip
+
+
+def _listed_files(
+    project: Project, source: Source, before: SourceVersion | None, store: Store, known: dict[str, KnownFile], reading: Reading
+) -> tuple[tuple[File, ...], tuple[str, ...]]:
     folder = Path(project.folder)
-    paths = observe.listing(source, folder)
+    place = observe.place(source, folder)
     lake = project.lake + os.sep
-    ours = next((path for path in paths if path.startswith(lake)), None)
+    ours = next((path for path in place.paths if path.startswith(lake)), None)
     if ours is not None:
         raise ForebayError(
             "source.in_lake", f"`path` of source `{source.name}` matches files of the lake, which Forebay writes", where=ours,
             advice="Narrow the path, or set `lake:` to a folder elsewhere",
         )  # fmt: skip
     hashed: list[KnownFile] = []
+    paths = place.paths
     waiting: tuple[str, ...] = ()
     try:
         if _arriving(source):
-            found = arrived(source, folder, paths, before, lambda path: _content(path, known, hashed))
+            found = arrived(source, folder, place, before, lambda path: _content(path, known, hashed))
             paths, waiting = found.paths, found.waiting
-        known = known | {news.path: news for news in hashed}
-        files, news = observe.identify(paths, known, hashing)
+        if isinstance(place, observe.Stored):
+            odd = partition(str(reading.lake.objects / "file"))
+            if odd and source.options.get("hive_partitioning"):
+                raise ForebayError(
+                    "lake.path", f"source `{source.name}` makes columns of folders, and the lake's own path has {next(iter(odd))}=…",
+                    where=str(reading.lake.root), advice="Set `lake:` in forebay.yaml to another folder",
+                )  # fmt: skip
+            return place.identify(paths, known, reading.lake, reading.fetching, hashed), waiting
+        files, news = observe.identify(paths, known | {file.path: file for file in hashed}, reading.hashing)
         hashed += news
     finally:
         store.remember_files(hashed)
+        known |= {file.path: file for file in hashed}
     return files, waiting
 
 

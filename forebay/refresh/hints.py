@@ -26,6 +26,8 @@ class Hint(msgspec.Struct, frozen=True):
 
     why: Why
     what: tuple[str, ...] = ()
+    message: str = ""
+    """The queue's name for what said so, to be deleted when the refresh has ended."""
 
 
 Hear = Callable[[Hint], None]

@@ -1,7 +1,8 @@
 """Which files the sources consist of now, by content.
 
 A stat only decides whether a known hash may be trusted: all as it was, and the file old enough when it was hashed that a later
-write would have moved its change time.
+write would have moved its change time. Of objects in a store a listing tells as much: the store names each content. Those that are new
+are copied into the lake, and from there on are files like others, but for the name that people see.
 """
 
 from __future__ import annotations
@@ -11,14 +12,167 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
+
+import msgspec
 
 from forebay.errors import ForebayError
+from forebay.lake.root import Lake
+from forebay.objects import copies
+from forebay.objects import listing as objects
+from forebay.objects.copies import Fetching
 from forebay.project.edition import File
 from forebay.project.identity import SETTLED_NS, sha256_of, stat_key
 from forebay.project.project import Source
 from forebay.state.store import KnownFile
 
 _SUFFIXES = {"parquet": (".parquet",), "csv": (".csv", ".tsv", ".csv.gz", ".csv.zst"), "json": (".json", ".jsonl", ".ndjson", ".json.gz")}
+
+
+class Place(Protocol):
+    """Where a source's files lie, as listed at one moment."""
+
+    paths: tuple[str, ...]
+    """Absolute paths or URLs, sorted."""
+
+    def written(self, path: str) -> int | None:
+        """When one of the files was last written to, in nanoseconds since 1970; None if it has gone."""
+
+    def untouched(self, file: File) -> bool:
+        """Whether what is at the file's path was not even touched since it was as `file` says."""
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a file, one of the source's or not."""
+
+    def holds(self, files: Sequence[File], known: Mapping[str, KnownFile], hashed: list[KnownFile]) -> bool:
+        """Whether these, at all the paths that count, are what is there now. `hashed` takes up what was hashed for it."""
+
+    def sketched(self, before: Sequence[File], known: Mapping[str, KnownFile], hashed: list[KnownFile]) -> tuple[File, ...]:
+        """The files to compare with those `before`, without copying any."""
+
+
+def place(source: Source, folder: Path) -> Place:
+    """A listing of the source. Raises ForebayError if a path matches nothing, or cannot be listed."""
+    return Stored(source) if objects.is_url(source.path[0]) else Local(source, folder)
+
+
+class Local:
+    """Files on disk."""
+
+    def __init__(self, source: Source, folder: Path) -> None:
+        self.paths = listing(source, folder)
+
+    def written(self, path: str) -> int | None:
+        try:
+            return os.stat(path).st_mtime_ns  # noqa: PTH116  # for speed: there may be many files
+        except OSError:
+            return None
+
+    def untouched(self, file: File) -> bool:
+        try:
+            return stat_key(os.stat(file.path)) == (file.size, file.mtime_ns, file.ctime_ns, file.inode)  # noqa: PTH116
+        except OSError:
+            return False
+
+    def has(self, path: str) -> bool:
+        return Path(path).exists()
+
+    def holds(self, files: Sequence[File], known: Mapping[str, KnownFile], hashed: list[KnownFile]) -> bool:
+        found, news = identify([file.path for file in files], known)
+        hashed += news
+        return [file.sha256 for file in found] == [file.sha256 for file in files]
+
+    def sketched(self, before: Sequence[File], known: Mapping[str, KnownFile], hashed: list[KnownFile]) -> tuple[File, ...]:
+        files, news = identify(self.paths, known)
+        hashed += news
+        return files
+
+
+class Stored:
+    """Objects in a store."""
+
+    def __init__(self, source: Source) -> None:
+        found: dict[str, objects.Object] = {}
+        self._listed: dict[str, objects.Object] = {}
+        self._whole = True
+        suffixes = _SUFFIXES[source.format]
+        for pattern in source.path:
+            some = list(objects.under(pattern, suffixes))
+            self._listed |= {one.url: one for one in some}
+            matches = objects.matching(pattern, some, suffixes)
+            if not matches:
+                raise ForebayError(
+                    "source.missing", f"source `{source.name}`: no object matches {pattern}", where=pattern,
+                    advice=f"Put the files there, or change `path` of `{source.name}` in forebay.yaml",
+                )  # fmt: skip
+            found |= {one.url: one for one in matches}
+            self._whole = self._whole and pattern not in found
+        self.paths = tuple(sorted(found))
+
+    def written(self, path: str) -> int | None:
+        return self._listed[path].modified_ns
+
+    def untouched(self, file: File) -> bool:
+        now = self._listed.get(file.path)
+        return now is not None and (now.tag, now.size) == (file.tag, file.size)
+
+    def has(self, path: str) -> bool:
+        # Beside an object that was asked for by name nothing has been listed.
+        return path in self._listed or (not self._whole and objects.head(path) is not None)
+
+    def holds(self, files: Sequence[File], known: Mapping[str, KnownFile], hashed: list[KnownFile]) -> bool:
+        # The copies too, so that what somebody deletes in the lake comes again.
+        return all(_size(file.at) == file.size and (self.untouched(file) or self._same(file, known)) for file in files)
+
+    def _same(self, file: File, known: Mapping[str, KnownFile]) -> bool:
+        """Whether the object has another tag, and was found to hold the same. The copy that told it may be gone by now."""
+        now = self._listed.get(file.path)
+        seen = known.get(str(copies.copy_of(now, copies.folder_of(file.local, file.path)))) if now is not None else None
+        return seen is not None and seen.sha256 == file.sha256
+
+    def sketched(self, before: Sequence[File], known: Mapping[str, KnownFile], hashed: list[KnownFile]) -> tuple[File, ...]:
+        same = {file.path: file for file in before if self.untouched(file)}
+        listed = [self._listed[path] for path in self.paths]
+        # A content that nobody has read yet is called what the store calls it.
+        return tuple(same.get(one.url) or File(one.url, one.size, one.modified_ns, 0, 0, one.tag) for one in listed)
+
+    def identify(
+        self, paths: Sequence[str], known: Mapping[str, KnownFile], lake: Lake, fetching: Fetching, hashed: list[KnownFile]
+    ) -> tuple[File, ...]:
+        """The objects at `paths` as files, copied into the lake if they are not there. `hashed` takes up what was hashed for it.
+
+        Raises Moved if one has changed since the listing.
+        """
+        copied: dict[str, str] = {}
+        wanted = [self._listed[path] for path in paths]
+        try:
+            copies.fetch(wanted, lake.objects, lake.token, copied, fetching)
+        finally:
+            hashed += [_known(path, sha256) for path, sha256 in copied.items()]
+        known = {**known, **{file.path: file for file in hashed}}
+        files = []
+        for one in wanted:
+            path = str(copies.copy_of(one, lake.objects))
+            stat = _stat(path)
+            # Nobody else writes to a copy, so that it need not have settled.
+            before = known.get(path)
+            if before is None or (before.size, before.mtime_ns, before.ctime_ns, before.inode) != stat_key(stat):
+                before = _known(path, sha256_of(path))
+                hashed.append(before)
+            files.append(msgspec.structs.replace(_file(one.url, stat, before.sha256), local=path, tag=one.tag))
+        return tuple(files)
+
+
+def _known(path: str, sha256: str) -> KnownFile:
+    stat = _stat(path)
+    return KnownFile(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, sha256, time.time_ns())
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116  # for speed
+    except OSError:
+        return -1
 
 
 def listing(source: Source, folder: Path) -> tuple[str, ...]:

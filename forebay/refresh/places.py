@@ -57,6 +57,11 @@ def files(folder: Folder) -> Iterator[Path]:
                     yield root
 
 
+def stored(folder: Folder) -> tuple[str, ...]:
+    """The sources' paths in object stores."""
+    return tuple(pattern for written in patterns(folder).values() for pattern in written if "://" in pattern)
+
+
 def watched(folder: Folder) -> tuple[frozenset[Path], frozenset[Path]]:
     """(folders whose entries count, folders in which everything counts): those of the project's own files, and the sources'.
 

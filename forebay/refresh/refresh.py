@@ -22,6 +22,7 @@ import msgspec
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
 from forebay.lake.trouble import explained
+from forebay.objects.copies import Fetching
 from forebay.project.edition import Edition, SourceVersion, Table, Work
 from forebay.project.finding import Finding
 from forebay.project.folder import Folder
@@ -126,7 +127,7 @@ def prospect(
     lake: Lake,
     store: Store,
     current: Edition | None,
-    hashing: Callable[[str, int], None],
+    reading: gather.Reading,
     counts: Counts,
     kept: Mapping[str, frozenset[str]] | None = None,
     faults: Faults | None = None,
@@ -141,7 +142,7 @@ def prospect(
     from forebay.refresh import slices  # noqa: PLC0415
 
     project = _project(folder, current)
-    gathered = gather.gather(project, folder.document, store, current, hashing, keep=keep, faults=faults or Faults())
+    gathered = gather.gather(project, folder.document, store, current, reading, keep=keep, faults=faults or Faults())
     versions = gathered.versions
     left = _left_on_demand(current, project, versions)
     for calculation, stages in (kept or {}).items():
@@ -194,14 +195,16 @@ def current_edition(store: Store) -> tuple[Edition | None, bool]:
 def refresh(
     path: Path,
     watching: Watching,
-    hashing: Callable[[str, int], None] = lambda path, size: None,
+    hashing: gather.Hashing = lambda path, size: None,
     counting: Counting = lambda sources, rows: None,
     wait: float = 0.0,
+    fetching: Fetching = lambda done: None,
 ) -> Outcome:
     """Bring the project in folder `path` up to date. Raises Problems if tables failed; what was built is kept for the next call.
 
     `hashing` hears of each file that must be read to know its content, and its size in bytes; `counting` of the sources that are
-    counted to choose what to compute ahead, and their rows. `wait` is for how many seconds to wait for another refresh to end.
+    counted to choose what to compute ahead, and their rows; `fetching` of how far copying objects from a store is. `wait` is for how many
+    seconds to wait for another refresh to end.
     """
     started = time.monotonic()
     folder = Folder(path)
@@ -225,13 +228,14 @@ def refresh(
         attempt.sees(folder)
         lake.sweep()
         counts = Counts(lake, current, counting)
+        reading = gather.Reading(lake, hashing, fetching)
         kept: dict[str, frozenset[str]] = {}
         told: list[str] = []
         faults = Faults()
         done: dict[str, Work] = {}
         while True:
             counts.used.clear()
-            work = prospect(folder, lake, store, current, hashing, counts, kept, faults)
+            work = prospect(folder, lake, store, current, reading, counts, kept, faults)
             with watching(work.plan) as listener:
                 tables, failures = _build(work, current, lake, listener, done)
                 found = () if failures else _checked(work, folder, tables, current, lake, listener)

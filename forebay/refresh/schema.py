@@ -120,7 +120,7 @@ class _Resolver:
                 self._count(types)
             return self._version(types)
         except duckdb.Error as error:
-            raise fault.source_error(self.connection, self.source, [file.path for file in self.files], error) from None
+            raise fault.source_error(self.connection, self.source, self.files, error) from None
 
     def _version(self, types: dict[str, Column]) -> SourceVersion:
         layouts = {layout: number for number, layout in enumerate(dict.fromkeys(self.contents[self._key(f)][1] for f in self.files))}
@@ -166,16 +166,16 @@ class _Resolver:
     def _batch(self, files: Sequence[File], look: Callable[[list[str]], T]) -> T:
         """`look` at all of the files at once. Raises BadFiles naming each at which it fails on its own."""
         try:
-            return look([file.path for file in files])
+            return look([file.at for file in files])
         except duckdb.Error as error:
             bad = {}
             for file in files:
                 try:
-                    look([file.path])
+                    look([file.at])
                 except duckdb.Error as own:
-                    bad[file.path] = fault.source_error(self.connection, self.source, [file.path], own)
+                    bad[file.path] = fault.source_error(self.connection, self.source, [file], own)
             if not bad:
-                raise fault.source_error(self.connection, self.source, [file.path for file in files], error) from None
+                raise fault.source_error(self.connection, self.source, files, error) from None
             raise BadFiles(bad) from None
 
     def _parquet(self) -> dict[_Key, tuple[int, Layout]]:
@@ -184,7 +184,7 @@ class _Resolver:
         layouts: dict[str, Layout] = {}
         found = {}
         for file in self.fresh:
-            rows, schema = footers[file.path]
+            rows, schema = footers[file.at]
             if schema not in layouts:
                 layouts[schema] = self._batch([file], lambda paths: self._described(f"read_parquet({duckdb.reader(paths, self._alone())})"))
             found[self._key(file)] = rows, layouts[schema]
@@ -202,12 +202,12 @@ class _Resolver:
         layouts: dict[object, Layout] = {}
         found, bad = {}, {}
         for file in self.fresh:
-            head: object = ((_head(file.path) if not self.options.keys() & _HEADS else None) or file.path, is_tabbed(file.path))
+            head: object = ((_head(file.at) if not self.options.keys() & _HEADS else None) or file.path, is_tabbed(file.path))
             if head not in layouts:
                 try:
                     layouts[head] = self._header(file)
                 except duckdb.Error as error:
-                    bad[file.path] = fault.source_error(self.connection, self.source, [file.path], error)
+                    bad[file.path] = fault.source_error(self.connection, self.source, [file], error)
                     continue
             found[self._key(file)] = -1, layouts[head]
         if bad:
@@ -217,8 +217,8 @@ class _Resolver:
     def _header(self, file: File) -> Layout:
         if file.size == 0:
             return ()
-        options = self._alone(**{**duckdb.dialect([file.path]), **self.options}, all_varchar=True)
-        described = self._described(f"read_csv({duckdb.reader([file.path], options)})")
+        options = self._alone(**{**duckdb.dialect([file.at]), **self.options}, all_varchar=True)
+        described = self._described(f"read_csv({duckdb.reader([file.at], options)})")
         return tuple(Column(column.name, "") for column in described)
 
     def _json(self) -> dict[_Key, tuple[int, Layout]]:
@@ -303,7 +303,7 @@ class _Resolver:
         """Parquet: the files say it. Wider where no value changes by it."""
         types = {} if accept else dict(pinned)
         problems: dict[str, ForebayError] = {}
-        for layout, path in self._layouts().items():
+        for layout, file in self._layouts().items():
             for column in layout:
                 name = column.name.lower()
                 if name in self.declared:
@@ -312,7 +312,7 @@ class _Resolver:
                 if wider is None and accept:
                     wider = "VARCHAR"
                 if wider is None:
-                    problems.setdefault(name, fault.retyped(self.source, column.name, types[name], column.type, path))
+                    problems.setdefault(name, fault.retyped(self.source, column.name, types[name], column.type, file.path))
                 else:
                     types[name] = wider
         if problems:
@@ -320,17 +320,17 @@ class _Resolver:
         # Nothing has been seen in it yet.
         return {name: "INTEGER" if type_ in EMPTY else type_ for name, type_ in types.items()}
 
-    def _layouts(self) -> dict[Layout, str]:
+    def _layouts(self) -> dict[Layout, File]:
         """Every layout, and the first file that has it; those of known files first."""
         new = {file.path for file in self.fresh}
         ordered = sorted(self.files, key=lambda file: (file.path in new, file.path))
-        return _first((self.contents[self._key(file)][1], file.path) for file in ordered)
+        return _first((self.contents[self._key(file)][1], file) for file in ordered)
 
     def _json_types(self, pinned: dict[str, str], accept: bool) -> dict[str, str]:
         """JSON: a type found in the new files must be one whose values the pinned type takes as they are; parsing shows the rest."""
         types = {} if accept else dict(pinned)
         problems: dict[str, ForebayError] = {}
-        for layout, path in self._layouts().items():
+        for layout, file in self._layouts().items():
             for column in layout:
                 name, is_ = column.name.lower(), column.type
                 was = types.get(name)
@@ -339,7 +339,7 @@ class _Resolver:
                 if was is None or (accept and was != is_):
                     types[name] = is_ if was is None else common(was, is_) or ("DOUBLE" if {was, is_} <= _NUMBERS else "JSON")
                 elif common(was, is_) != was and not (was in ("FLOAT", "DOUBLE") and is_ in _NUMBERS):
-                    problems.setdefault(name, fault.retyped(self.source, column.name, was, is_, path))
+                    problems.setdefault(name, fault.retyped(self.source, column.name, was, is_, file.path))
         if problems:
             raise _one(problems.values())
         return types
@@ -352,28 +352,31 @@ class _Resolver:
             wanted = [column for column in layout if column.name.lower() not in self.declared]
             unknown = [column for column in wanted if accept or column.name.lower() not in pinned]
             if unknown:
-                fresh = [file.path for file in new if self.contents[self._key(file)][1] == layout]
-                every = [file.path for file in self.files if self.contents[self._key(file)][1] == layout]
-                paths = fresh if accept and pinned else every
-                if not paths:
+                fresh = [file for file in new if self.contents[self._key(file)][1] == layout]
+                every = [file for file in self.files if self.contents[self._key(file)][1] == layout]
+                files = fresh if accept and pinned else every
+                if not files:
                     continue
                 # One dialect at a time.
-                paths = [path for path in paths if is_tabbed(path) == is_tabbed(paths[0])][:10]
-                for name, type_ in self._sniffed(paths, layout, {} if accept else types).items():
+                files = [file for file in files if is_tabbed(file.path) == is_tabbed(files[0].path)][:10]
+                for name, type_ in self._sniffed(files, layout, {} if accept else types).items():
                     if name in {column.name.lower() for column in unknown}:
                         types[name] = _joined(types[name], type_) if name in types else type_
         self._dates({**types, **self.declared})
         return types
 
-    def _sniffed(self, paths: list[str], layout: Layout, types: Mapping[str, str]) -> dict[str, str]:
+    def _sniffed(self, files: list[File], layout: Layout, types: Mapping[str, str]) -> dict[str, str]:
         known = {**types, **self.declared}
         given = {column.name: known[column.name.lower()] for column in layout if column.name.lower() in known}
+        paths = [file.at for file in files]
         options = self._alone(**{**duckdb.dialect(paths), **self.options, **self.found}, **({"types": given} if given else {}))
         try:
             found = self._described(f"read_csv({duckdb.reader(paths, options)})")
         except duckdb.Error as error:
-            bad = {path: duckdb.fault(self.connection, path, "csv", self.source.options, self.source.columns) for path in paths}
-            errors = {path: fault.source_error(self.connection, self.source, [path], error) for path, text in bad.items() if text}
+            errors = {
+                file.path: fault.source_error(self.connection, self.source, [file], error) for file in files
+                if duckdb.fault(self.connection, file.at, "csv", self.source.options, self.source.columns)
+            }  # fmt: skip
             if errors:
                 raise BadFiles(errors) from None
             raise
@@ -386,14 +389,14 @@ class _Resolver:
             option: type_ for option, type_ in wanted.items()
             if option not in self.options and option not in self.found and any(t.upper() == type_ for t in types.values())
         }  # fmt: skip
-        for layout, path in self._layouts().items() if wanted else ():
+        for layout, file in self._layouts().items() if wanted else ():
             given = {column.name: types[column.name.lower()] for column in layout if column.name.lower() in types}
             if not any(type_.upper() in wanted.values() for type_ in given.values()):
                 continue
-            options = {**duckdb.dialect([path]), **self.options, "types": given}
+            options = {**duckdb.dialect([file.at]), **self.options, "types": given}
             try:
                 found = self.connection.execute(
-                    f"SELECT DateFormat, TimestampFormat FROM sniff_csv({duckdb.literal(duckdb.plain(path))}, {duckdb.named(options)})"
+                    f"SELECT DateFormat, TimestampFormat FROM sniff_csv({duckdb.literal(duckdb.plain(file.at))}, {duckdb.named(options)})"
                 ).fetchall()[0]
             except duckdb.Error:
                 # Reading it will tell.
@@ -453,44 +456,47 @@ class _Resolver:
             for start in range(0, len(files), 1000):
                 some = files[start : start + 1000]
                 try:
-                    counted = self._counted([file.path for file in some], layout, types)
+                    counted = self._counted(some, layout, types)
                 except duckdb.Error as error:
                     self._blame(some, layout, types, error)
                 for file in some:
                     self.contents[self._key(file)] = counted.get(file.path, 0), layout
 
-    def _counted(self, paths: Sequence[str], layout: Layout, types: Mapping[str, Column]) -> dict[str, int]:
+    def _counted(self, files: Sequence[File], layout: Layout, types: Mapping[str, Column]) -> dict[str, int]:
         as_ = {name: column.type for name, column in types.items()}
         loose = [] if self.source.format == "json" else [c for c in layout if self._rounds(c.name, as_)]
         read_as = as_ | {column.name.lower(): "VARCHAR" for column in loose}
-        table = relation.table(self.source.format, {**self.options, **self.found}, Part(tuple(paths), layout), read_as, filename=_FILE)
+        table = relation.table(
+            self.source.format, {**self.options, **self.found}, Part(tuple(file.at for file in files), layout), read_as, filename=_FILE
+        )
         bad = [f"count(*) FILTER ({_other(column.name, as_[column.name.lower()])})" for column in loose]
         read = [f"count({duckdb.quoted(column.name)})" for column in layout]
         rows = self.connection.execute(
             f"SELECT {duckdb.quoted(_FILE)}, count(*), [{', '.join(bad)}]::BIGINT[], [{', '.join(read)}] FROM {table} GROUP BY 1"
         ).fetchall()
-        for path, _, others, _ in sorted(rows):
+        named = {file.at: file for file in files}
+        for at, _, others, _ in sorted(rows):
             for column, number in zip(loose, others, strict=True):
                 if number:
-                    self._place(path, layout, column, as_)
-        return {path: number for path, number, _, _ in rows}
+                    self._place(named[at], layout, column, as_)
+        return {named[at].path: number for at, number, _, _ in rows}
 
     def _rounds(self, name: str, types: Mapping[str, str]) -> bool:
         """Whether the engine would make the found type of text that is not quite of it: 1.5 would become 2."""
         type_ = types[name.lower()]
         return name.lower() not in self.declared and (type_ in INTEGERS or (type_ == "DATE" and "dateformat" not in self.found))
 
-    def _place(self, path: str, layout: Layout, column: Column, types: Mapping[str, str]) -> None:
+    def _place(self, file: File, layout: Layout, column: Column, types: Mapping[str, str]) -> None:
         """Raises _Other at the first line of the file whose text is not of the column's type."""
         type_ = types[column.name.lower()]
         read_as = {held.name.lower(): "VARCHAR" for held in layout}
-        table = relation.table(self.source.format, {**self.options, **self.found}, Part((path,), layout), read_as)
+        table = relation.table(self.source.format, {**self.options, **self.found}, Part((file.at,), layout), read_as)
         numbered = f"SELECT row_number() OVER () AS n, {duckdb.quoted(column.name)} FROM {table}"
         number, text = self.connection.execute(
             f"SELECT n, {duckdb.quoted(column.name)} FROM ({numbered}) WHERE {_other(column.name, type_)} ORDER BY n LIMIT 1"
         ).fetchall()[0]
         header = int(self.options.get("header", True) is not False) + int(str(self.options.get("skip", 0)))
-        raise self._other(column.name, type_, path, number + header, text)
+        raise self._other(column.name, type_, file.path, number + header, text)
 
     def _other(self, name: str, type_: str, path: str, line: int, text: str) -> _Other:
         where = f"{path}:{line}"
@@ -506,12 +512,12 @@ class _Resolver:
         bad = {}
         for file in files:
             try:
-                self._counted([file.path], layout, types)
+                self._counted([file], layout, types)
             except duckdb.Error as own:
                 found = fault.conversion(own)
                 if found is not None and found[0].lower() in self._pinned():
                     raise self._other(found[0], types[found[0].lower()].type, file.path, found[2], found[1]) from None
-                bad[file.path] = fault.source_error(self.connection, self.source, [file.path], own)
+                bad[file.path] = fault.source_error(self.connection, self.source, [file], own)
                 if not bad[file.path].where:
                     bad[file.path].where = file.path
         if not bad:
@@ -524,10 +530,10 @@ _HEADS = {"skip", "comment", "header", "encoding", "compression"}
 """Options by which the first line is not the whole of the header."""
 
 
-def _first(pairs: Iterable[tuple[Layout, str]]) -> dict[Layout, str]:
-    found: dict[Layout, str] = {}
-    for layout, path in pairs:
-        found.setdefault(layout, path)
+def _first(pairs: Iterable[tuple[Layout, File]]) -> dict[Layout, File]:
+    found: dict[Layout, File] = {}
+    for layout, file in pairs:
+        found.setdefault(layout, file)
     return found
 
 

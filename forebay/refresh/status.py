@@ -114,9 +114,9 @@ def _source(
     files, what, changed = version.files, "unchanged", False
     newest = None
     try:
-        files, news = observe.identify(observe.listing(source, folder), known)
-        hashed += news
-        newest = max((file.mtime_ns for file in files), default=None)
+        place = observe.place(source, folder)
+        newest = max((at for path in place.paths if (at := place.written(path))), default=None)
+        files = place.sketched(version.files, known, hashed)
         waiting = gather.unchanged(source, folder, version, store, known)
         if waiting is None:
             what, changed = words(file_changes(version, msgspec.structs.replace(version, files=files))) or "changed", True

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -31,6 +31,9 @@ from forebay.refresh.plan import Plan
 from forebay.refresh.refresh import Outcome, refresh
 from forebay.state.failure import Failure
 from forebay.state.store import Store, now
+
+if TYPE_CHECKING:
+    from forebay.refresh.queue import Queue
 
 _RANK: tuple[Why, ...] = ("start", "retry", "event", "folder", "schedule", "listing")
 """Of several hints that come together, the one that is told."""
@@ -100,14 +103,19 @@ class Watch:
         self._told: str | None = None
         self._kept_told: tuple[str, ...] = ()
         self._retry_at: float | None = None
-        self._events = events
+        self._events = events if events is not None else self._upkeep.events
+        self._queue: Queue | None = None
+        self._messages: list[str] = []
+        """Of the queue, those that no refresh has followed yet."""
+        self._unreachable = 0
+        """How often in a row a store could not be reached."""
 
     def run(self) -> None:
         """Until KeyboardInterrupt, which a refresh under way takes as `forebay refresh` does: nothing is published, what is built stays."""
         try:
             self._follow()
             if self._events is not None:
-                Events(self._events, lambda: (places.patterns(self._folder), str(self._folder.path)), self._hints.put)
+                self._hear(self._events)
             self._say("watching", what=tuple(sorted(places.patterns(self._folder))))
             self._act([Hint("start")])
             self._loop()
@@ -116,6 +124,18 @@ class Watch:
         finally:
             if self._folders is not None:
                 self._folders.close()
+
+    def _hear(self, events: str) -> None:
+        def sources() -> tuple[dict[str, tuple[str, ...]], str]:
+            return places.patterns(self._folder), str(self._folder.path)
+
+        if events.startswith("sqs://"):
+            # Its library is optional, and takes time to import.
+            from forebay.refresh.queue import Queue  # noqa: PLC0415
+
+            self._queue = Queue(events, sources, self._hints.put, lambda text: self._say("trouble", what=(text,)))
+        else:
+            Events(events, sources, self._hints.put)
 
     @property
     def _every(self) -> float:
@@ -152,7 +172,9 @@ class Watch:
     def _act(self, hints: Sequence[Hint]) -> None:
         """Refresh because of `hints`, unless it stands in a failure that nothing heard can mend; tell what came of it."""
         why: Why = min((hint.why for hint in hints), key=_RANK.index)
+        self._messages += [hint.message for hint in hints if hint.message]
         self._retry_at = None
+        busy = False
         try:
             self._folder = Folder(self._path)
             self._upkeep = read_upkeep(self._folder.document)
@@ -160,21 +182,35 @@ class Watch:
             if not to_be_tried(self._failure, why, lambda: failing.seen(self._folder), time.time()):
                 if self._failure is not None and self._failure.next_retry is not None:
                     self._retry_at = moment(self._failure.next_retry)
+                self._finished()
                 return
             changes = _Changes()
             outcome = refresh(self._path, changes.watching)
         except (ForebayError, OSError) as error:
             if self._stopping():
                 raise KeyboardInterrupt from None
-            self._failed(why, disk(error) if isinstance(error, OSError) else error)
+            busy = self._failed(why, disk(error) if isinstance(error, OSError) else error)
         else:
             self._succeeded(why, outcome, changes)
+        if not busy:
+            self._finished()
+
+    def _finished(self) -> None:
+        """What was heard by messages is done with."""
+        if self._queue is not None:
+            self._queue.done(self._messages)
+        self._messages = []
 
     def _succeeded(self, why: Why, outcome: Outcome, changes: _Changes) -> None:
         mended, self._failure, self._told = self._told is not None, None, None
         warnings = [f"warning: {test.text.splitlines()[0]}" for test in outcome.checks if not test.holds]
-        # What is still being written comes with the next hint.
-        lasting = [told for told in outcome.sources.kept if told.code not in (*failing.PASSING, "source.settling")]
+        # What is still being written comes with the next hint. A store that is back gives none.
+        unreachable = any(told.code == "source.unreachable" for told in outcome.sources.kept)
+        self._unreachable = self._unreachable + 1 if unreachable else 0
+        if 0 < self._unreachable <= self._upkeep.retries:
+            self._retry_at = time.time() + failing.delay(self._unreachable, random.random())  # noqa: S311  # no secret
+        lasting = [told for told in outcome.sources.kept if told.code == "source.unreachable" or told.code not in failing.PASSING]
+        lasting = [told for told in lasting if told.code != "source.settling"]
         kept = tuple(f"`{told.source}` stays at its last version: {told.what}" for told in lasting)
         if kept and kept != self._kept_told:
             self._say("trouble", why, kept)
@@ -183,24 +219,26 @@ class Watch:
         event: Literal["published", "unchanged"] = "published" if outcome.published else "unchanged"
         self._say(event, why, what, edition=outcome.number, built=outcome.built, seconds=round(outcome.seconds, 3), mended=mended)
 
-    def _failed(self, why: Why, error: ForebayError) -> None:
+    def _failed(self, why: Why, error: ForebayError) -> bool:
+        """Tell what failed, and when it is tried again. Whether another refresh was at work, so that this one did not even begin."""
         if error.code in NONE_OF_ITS_OWN:
             self._retry_at = time.time() + random.uniform(1.0, 3.0)  # noqa: S311  # no secret
             if self._told != error.code:
                 self._told = error.code
                 self._say("busy", why, (error.what,), code=error.code)
-            return
+            return True
         failure = self._kept(error) or failing.failed(self._failure, error, "", self._upkeep.retries)
         self._failure = failure
         self._retry_at = moment(failure.next_retry) if failure.next_retry is not None else None
         message = str(error)
         if self._told == message and why in ("listing", "schedule"):
             # Nobody needs to read the same every ten minutes.
-            return
+            return False
         self._told = message
         problems = error.errors if isinstance(error, Problems) else (error,)
         what = tuple(f"{one.where}: {one.what}" if one.where else one.what for one in problems)
         self._say("failed", why, what, code=error.code, attempts=failure.attempts, next_retry=failure.next_retry)
+        return False
 
     def _kept(self, error: ForebayError) -> Failure | None:
         """The failure as the refresh kept it in state; None if it could not, or did not come so far."""

@@ -1,6 +1,6 @@
 """Delete what is beyond its time and what nothing refers to any more. Nothing that is pinned, and nothing at all if anything is unsure.
 
-    read everything → retire editions in state → Iceberg: tags, snapshots, metadata → slices → runs → uploads
+    read everything → retire editions in state → Iceberg: tags, snapshots, metadata → slices, copies of objects → runs → uploads
 
 Everything that says what is needed is read first: the editions' documents, the catalogue, the slices' own words. What cannot be read
 stops it all. Then the order is from what refers to what is referred to, each step can be repeated, and folders go by a rename before their
@@ -24,7 +24,7 @@ from forebay.project.edition import Edition
 from forebay.project.project import Retention
 from forebay.project.summary import summary
 from forebay.retention import decide
-from forebay.retention.reachable import folders, reachable
+from forebay.retention.reachable import copies, folders, reachable, read
 from forebay.state.store import Store
 
 GC = "gc"
@@ -43,6 +43,9 @@ class Collected(msgspec.Struct, frozen=True):
     slices: tuple[str, ...] = ()
     waiting: int = 0
     """Slices that nothing refers to, but for less than the grace."""
+    copies: tuple[str, ...] = ()
+    """Copies of sources' objects."""
+    copies_waiting: int = 0
     runs: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     pinned: tuple[int, ...] = ()
@@ -103,10 +106,12 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
         expiry = Expiry(lake, retired.union(going), {table.content for table in tables}, shown, before)
         # What a tag of somebody else's holds stays as well.
         held = {content.partition(".")[0] for content in expiry.contents}
-        return expiry, folders(lake) - reachable(tables, held, lake)
+        sources = [version for number, edition in editions.items() if number not in going for version in edition.sources.values()]
+        return expiry, folders(lake) - reachable(tables, held, lake) | copies(lake) - read(sources, lake)
 
     # Marks of slices that were needed until now are from before that, and say nothing of how long nobody has needed them.
     needed = reachable([table for edition in editions.values() for table in edition.tables.values()], (), lake)
+    needed |= read([version for edition in editions.values() for version in edition.sources.values()], lake)
     going = [number for number in beyond if number not in pinned]
     expiry, orphans = survey(going)
     if not dry_run:
@@ -117,14 +122,16 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
             expiry, orphans = survey(done)
             pinned, going = pinned.union(going) - set(done), done
     expired = expiry.expected() if dry_run else expiry.carry_out()
-    slices, waiting, freed = _slices(lake, store, orphans, needed, retention, at, dry_run)
+    over, waiting, freed = _orphans(lake, store, orphans, needed, retention, at, dry_run)
     runs, run_bytes = _runs(lake, store, retention, at, dry_run)
     inputs, input_bytes, told = _inputs(lake, set(runs), retention, at, dry_run)
     if not dry_run:
         store.did(GC)
     return Collected(
         editions=tuple(going), tags=expired.tags, snapshots=expired.snapshots, iceberg_tables=expired.tables,
-        metadata_files=expired.files, slices=slices, waiting=waiting, runs=runs, inputs=inputs, pinned=tuple(sorted(pinned)),
+        metadata_files=expired.files, slices=tuple(name for name in over if not _is_copy(name)),
+        waiting=sum(not _is_copy(name) for name in waiting), copies=tuple(name for name in over if _is_copy(name)),
+        copies_waiting=sum(map(_is_copy, waiting)), runs=runs, inputs=inputs, pinned=tuple(sorted(pinned)),
         bytes=expired.bytes + freed + run_bytes + input_bytes, seconds=round(time.monotonic() - started, 3), dry_run=dry_run, told=told,
     )  # fmt: skip
 
@@ -161,24 +168,29 @@ def _remember(store: Store, editions: Mapping[int, Edition]) -> None:
         before = edition
 
 
-def _slices(
+def _orphans(
     lake: Lake, store: Store, orphans: Collection[Path], needed: Collection[Path], retention: Retention, now: float, dry_run: bool
-) -> tuple[tuple[str, ...], int, int]:
+) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     """Mark orphans, and delete those that have been orphans for the grace; the grace of those that were `needed` until now begins now.
-    Their names, how many wait, and the bytes freed."""
-    names = {str(path.relative_to(lake.slices)): path for path in sorted(orphans)}
+    Their names, those that wait, and the bytes freed."""
+    names = {str(path.relative_to(lake.root if path.parent == lake.objects else lake.slices)): path for path in sorted(orphans)}
     marked = store.orphans()
     fresh = decide.text(now)
     since = {name: fresh if path in needed else marked.get(name, fresh) for name, path in names.items()}
-    over = [name for name, at in since.items() if now - decide.instant(at) >= retention.grace_hours * decide.HOUR]
+    over = tuple(name for name, at in since.items() if now - decide.instant(at) >= retention.grace_hours * decide.HOUR)
     freed = sum(_size(names[name]) for name in over)
     if not dry_run:
         store.mark_orphans(since)
         _delete(names[name] for name in over)
         store.mark_orphans({name: at for name, at in since.items() if name not in over})
-        for left in lake.slices.glob(f"*/.*{_GONE}"):
+        for left in (*lake.slices.glob(f"*/.*{_GONE}"), *lake.objects.glob(f".*{_GONE}")):
             shutil.rmtree(left, ignore_errors=True)
-    return tuple(over), len(names) - len(over), freed
+    return over, tuple(name for name in names if name not in over), freed
+
+
+def _is_copy(name: str) -> bool:
+    # Each folder of slices is called by a table's full name, which has a dot.
+    return name.startswith("objects/")
 
 
 def _runs(lake: Lake, store: Store, retention: Retention, now: float, dry_run: bool) -> tuple[tuple[str, ...], int]:

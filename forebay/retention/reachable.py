@@ -1,4 +1,5 @@
-"""Which slice folders are still needed: those that the tables of editions name, and whatever those are made of.
+"""Which slice folders are still needed: those that the tables of editions name, and whatever those are made of; and which copies of
+objects: those that are files of the editions' sources.
 
 The one place that knows how a slice refers to others: by files that lie in another slice's folder, and by `parts`, the slices of the same
 table that it was combined from. A slice that says nothing readable makes everything unsure, so it is an error and not a leaf.
@@ -14,7 +15,7 @@ import msgspec
 
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
-from forebay.project.edition import Table
+from forebay.project.edition import SourceVersion, Table
 
 
 class _Refers(msgspec.Struct, frozen=True):
@@ -27,6 +28,17 @@ class _Refers(msgspec.Struct, frozen=True):
 def folders(lake: Lake) -> frozenset[Path]:
     """Every finished slice's folder."""
     return frozenset(path for path in lake.slices.glob("*/*") if not path.name.startswith(".") and path.is_dir())
+
+
+def copies(lake: Lake) -> frozenset[Path]:
+    """Every finished copy's folder."""
+    return frozenset(path for path in lake.objects.glob("*") if not path.name.startswith(".") and path.is_dir())
+
+
+def read(versions: Iterable[SourceVersion], lake: Lake) -> frozenset[Path]:
+    """The copies' folders in which files of these source versions lie."""
+    files = (file for version in versions for file in (*version.files, *(item.file for item in version.skipped)))
+    return frozenset(lake.objects / Path(file.local).relative_to(lake.objects).parts[0] for file in files if file.local)
 
 
 def reachable(tables: Iterable[Table], fingerprints: Collection[str], lake: Lake) -> frozenset[Path]:

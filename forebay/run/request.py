@@ -150,4 +150,4 @@ def _relation(edition: Edition, name: str, full: str) -> Relation:
             "source.gone", f"source `{version.source.name}` is declared immutable, but this file is not what edition {edition.number} read",
             where=gone, advice="Put the file back as it was; `forebay refresh` publishes an edition of the files as they are",
         )  # fmt: skip
-    return Relation(name, tuple(file.path for file in version.files), (), reading(version))
+    return Relation(name, tuple(file.at for file in version.files), (), reading(version))

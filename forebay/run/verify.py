@@ -86,7 +86,7 @@ def _all_there(edition: Edition) -> None:
     for version in edition.sources.values():
         for file in version.files:
             if not same(file):
-                state = "was overwritten" if Path(file.path).exists() else "is gone"
+                state = "was overwritten" if Path(file.at).exists() else "is gone"
                 raise ForebayError(
                     "source.gone", f"source `{version.source.name}`: the file {state} since edition {edition.number} read it",
                     where=file.path,

@@ -38,6 +38,8 @@ def test_all_of_it_has_defaults_and_times_have_units() -> None:
         ({"retries": -1}, "0 or more"),
         ({"retries": "many"}, "expected `int`"),
         ({"lease": "0.1s"}, "at least 1s"),
+        ({"events": "sqs://no-queue"}, "sqs:// is no queue"),
+        ({"events": "sqs://user:secret@host/1/queue"}, "sqs:// is no queue"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(section: dict[str, Any], said: str) -> None:

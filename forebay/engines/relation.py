@@ -6,6 +6,7 @@ group, JSON by the names of the source.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -99,11 +100,19 @@ def _part(reading: Reading, part: Part) -> str:
             items.append(quoted(column.name))
         elif own is None:
             items.append(f"{_null(column.type)} AS {quoted(column.name)}")
-        elif reading.format == "parquet" and own.type != column.type:
+        elif (reading.format == "parquet" and own.type != column.type) or _zoned(
+            reading.format, reading.options, column.type
+        ) != column.type:
             items.append(f"CAST({quoted(own.name)} AS {column.type}) AS {quoted(column.name)}")
         else:
             items.append(quoted(own.name) + ("" if own.name == column.name else f" AS {quoted(column.name)}"))
     return f"SELECT {', '.join(items)} FROM {table(reading.format, reading.options, part, types)}"
+
+
+def _zoned(form: str, options: Mapping[str, object], type_: str) -> str:
+    """The type to read a column as, to be cast: as TIMESTAMP the reader of JSON takes no notice of an offset behind the time."""
+    zoned = form == "json" and "timestampformat" not in options
+    return re.sub(r"\bTIMESTAMP\b(?! WITH)", "TIMESTAMP WITH TIME ZONE", type_) if zoned else type_
 
 
 def table(form: str, options: Mapping[str, object], part: Part, types: Mapping[str, str], **more: object) -> str:
@@ -114,7 +123,7 @@ def table(form: str, options: Mapping[str, object], part: Part, types: Mapping[s
         folders = {name: types[name.lower()] for name in part.folders if name.lower() in types}
         given = {**given, "hive_types": folders} if folders else {**given, "hive_partitioning": False}
     if form != "parquet":
-        given["columns"] = {column.name: types[column.name.lower()] for column in part.columns}
+        given["columns"] = {column.name: _zoned(form, options, types[column.name.lower()]) for column in part.columns}
     if form == "csv":
         given.pop("sample_size", None)
         given = {**dialect(part.files), "auto_detect": False, **given}

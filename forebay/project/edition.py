@@ -17,7 +17,7 @@ from forebay.split.partial import Slicing
 from forebay.split.reason import Reason
 from forebay.split.stage import Stage
 
-SEMANTICS = 1
+SEMANTICS = 2
 """Bumped by hand when Forebay changes what a Tier-2 table holds for the same SQL and sources; upgrading a library does not."""
 
 

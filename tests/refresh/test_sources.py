@@ -287,6 +287,19 @@ def test_a_json_number_that_an_integer_cannot_hold_is_drift_and_not_rounded(smal
     assert kept(small) == ("source.retyped", "2.json")
 
 
+def test_a_time_with_an_offset_in_json_is_the_same_moment(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/*.json"}}, tier2={"t": "SELECT k, seen, box.seen AS inside FROM s"})
+    small.write("data/1.json", '{"k": 1, "seen": "2024-01-31T10:00:00+02:00", "box": {"seen": "2024-01-31T01:00:00-05:00"}}\n')
+    small.refresh()
+    small.write("data/2.json", '{"k": 2, "seen": "2024-01-31T10:00:00", "box": {"seen": "2024-01-31T10:00:00Z"}}\n')
+    small.refresh()
+    with duckdb.connect() as plain:
+        plain.execute("SET TimeZone = 'UTC'")
+        right = plain.execute(f"SELECT k, seen, box.seen FROM read_json('{small.folder}/data/*.json') ORDER BY k").fetchall()
+    assert sorted(small.seen("tier2.t")) == right
+    assert [value.hour for value in right[0][1:]] == [8, 6]
+
+
 def test_whole_numbers_and_names_in_another_order_are_no_drift_in_json(small: Small) -> None:
     small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
     small.write("data/s/1.json", '{"v":1.5,"w":"a"}\n')

@@ -228,7 +228,37 @@ class _Resolver:
         layout: Layout = ()
         if filled:
             layout = self._batch(filled, lambda paths: self._described(f"read_json({duckdb.reader(paths, options)})"))
-        return {self._key(file): (-1, layout if file.size else ()) for file in self.fresh}
+        found = {self._key(file): (-1, layout if file.size else ()) for file in self.fresh}
+        self._spelled_alike(self.contents | found)
+        return found
+
+    def _spelled_alike(self, contents: Mapping[_Key, tuple[int, Layout]]) -> None:
+        """Raises BadFiles for names that differ by case only. SQL takes them for one; the engine would make a name up for the second,
+        by which no file has a value."""
+        names = {column.name for file in self.files for column in contents[self._key(file)][1]}
+        lower = {name.lower() for name in names}
+        if len(lower) == len(names) and not any(base not in names and base.lower() in lower for name in names for base in _bases(name)):
+            return
+        # Rare, and only the files themselves tell a made up name from one that looks like it.
+        options = {name: value for name, value in self.options.items() if name in ("format", "compression", "maximum_object_size")}
+        fresh = {file.path for file in self.fresh}
+        paths = sorted((file.path for file in self.files if contents[self._key(file)][1]), key=lambda path: (path in fresh, path))
+        keys = "SELECT DISTINCT {0}, unnest(json_keys(json)) FROM read_json_objects({1})"
+        given = duckdb.reader(paths, {"hive_partitioning": False, **options, "filename": _FILE})
+        held: dict[str, list[str]] = {}
+        for path, name in self.connection.execute(keys.format(duckdb.quoted(_FILE), given)).fetchall():
+            held.setdefault(path, []).append(name)
+        spelled: dict[str, str] = {}
+        bad = {}
+        for path in paths:
+            own: dict[str, str] = {}
+            for name in sorted(held.get(path, ())):
+                was = spelled.get(name.lower(), own.setdefault(name.lower(), name))
+                if was != name:
+                    bad[path] = fault.spelled(self.source, *sorted((was, name), reverse=True), path)
+            spelled |= {} if path in bad else own
+        if bad:
+            raise BadFiles(bad)
 
     # The source's columns
 
@@ -541,6 +571,13 @@ def _other(name: str, type_: str) -> str:
     text = duckdb.quoted(name)
     exact = f"regexp_full_match(trim({text}), '[+-]?[0-9]+')" if type_ in INTEGERS else f"NOT contains({text}, ':')"
     return f"{text} IS NOT NULL AND (TRY_CAST({text} AS {type_}) IS NULL OR NOT {exact})"
+
+
+def _bases(name: str) -> Iterable[str]:
+    """What the engine may have made a name of, to tell it from another one: a, or A_1, of A_1_1."""
+    while (base := re.sub(r"_\d+$", "", name)) != name:
+        yield base
+        name = base
 
 
 def _type_of(values: Iterable[str]) -> str:

@@ -296,6 +296,33 @@ def test_whole_numbers_and_names_in_another_order_are_no_drift_in_json(small: Sm
     assert small.rows("tier2.all") == [(1.5, "a"), (2.0, "b")]
 
 
+def test_json_names_that_differ_by_case_only_are_named_whether_they_come_together_or_later(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    small.write("data/s/1.json", '{"a":1}\n')
+    other = small.write("data/s/2.json", '{"A":2}\n')
+    with pytest.raises(ForebayError, match=r"source.unreadable: .*2.json: .*`a` and `A` differ by case only"):
+        small.refresh()
+    other.unlink()
+    small.refresh()
+    small.write("data/s/2.json", '{"A":2}\n')
+    assert kept(small) == ("source.unreadable", "2.json")
+    small.declare(sources={"s": {"path": "data/s/*.json", "on_bad_file": "skip"}}, tier2=ALL)
+    small.write("data/s/3.json", '[{"a":3,"b":null,"A":4}]\n')
+    small.write("data/s/4.json", '{"a":5}\n')
+    small.refresh()
+    assert [Path(bad.file.path).name for bad in small.edition().sources["s"].skipped] == ["2.json", "3.json"]
+    assert small.rows("tier2.all") == [(1,), (5,)]
+
+
+def test_a_json_name_that_looks_like_one_the_engine_makes_up_is_a_name(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    small.write("data/s/1.json", '{"a":1,"A_1":2,"a_2":3}\n')
+    small.refresh()
+    small.write("data/s/2.json", '{"a":4,"A_1":5,"a_2":6}\n')
+    small.refresh()
+    assert small.rows("tier2.all") == [(1, 2, 3), (4, 5, 6)]
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet", "json"])
 @pytest.mark.parametrize("name", ["a b", "a[1]", "x*y", "what?", "it's", "ü€😀", "100%", "{a,b}", "a=b"])
 def test_rows_are_known_by_file_whatever_it_is_called(small: Small, form: str, name: str) -> None:

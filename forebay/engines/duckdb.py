@@ -178,6 +178,12 @@ def footers(connection: Connection, paths: Sequence[str]) -> dict[str, tuple[int
     return {path: (int(rows[path]), schema) for path, schema in schemas}
 
 
+def empty(connection: Connection, path: str) -> set[str]:
+    """The columns of a Parquet file that are of no type, because they have no value. The reader would call them INTEGER."""
+    found = connection.execute(f"SELECT name FROM parquet_schema({_listed([path])}) GROUP BY name HAVING bool_and(duckdb_type = '\"NULL\"')")
+    return {name for (name,) in found.fetchall()}
+
+
 def plain(path: str) -> str:
     """A path as readers take it: characters that mean something in a glob stand for themselves."""
     return re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", path)

@@ -97,7 +97,7 @@ def _part(reading: Reading, part: Part) -> str:
         own = held.get(column.name.lower())
         if column.name.lower() in folders:
             items.append(quoted(column.name))
-        elif own is None:
+        elif own is None or own.type == NULL_TYPE:
             items.append(f"{_null(column.type)} AS {quoted(column.name)}")
         elif reading.format == "parquet" and own.type != column.type:
             items.append(f"CAST({quoted(own.name)} AS {column.type}) AS {quoted(column.name)}")

@@ -186,7 +186,8 @@ class _Resolver:
         for file in self.fresh:
             rows, schema = footers[file.path]
             if schema not in layouts:
-                layouts[schema] = self._batch([file], lambda paths: self._described(f"read_parquet({duckdb.reader(paths, self._alone())})"))
+                layout = self._batch([file], lambda paths: self._described(f"read_parquet({duckdb.reader(paths, self._alone())})"))
+                layouts[schema] = _emptied(layout, duckdb.empty(self.connection, file.path))
             found[self._key(file)] = rows, layouts[schema]
         return found
 
@@ -228,9 +229,20 @@ class _Resolver:
         layout: Layout = ()
         if filled:
             layout = self._batch(filled, lambda paths: self._described(f"read_json({duckdb.reader(paths, options)})"))
+            layout = _emptied(layout, self._valueless(filled, tuple(column for column in layout if column.type == "JSON")))
         found = {self._key(file): (-1, layout if file.size else ()) for file in self.fresh}
         self._spelled_alike(self.contents | found)
         return found
+
+    def _valueless(self, files: Sequence[File], columns: Layout) -> set[str]:
+        """Which of the columns that the engine calls JSON are so for lack of values, and not for values of several kinds."""
+        if not columns:
+            return set()
+        part = Part(tuple(file.path for file in files), columns)
+        table = relation.table("json", self.options, part, {column.name.lower(): "JSON" for column in columns})
+        counts = ", ".join(f"count({duckdb.quoted(column.name)})" for column in columns)
+        (counted,) = self.connection.execute(f"SELECT {counts} FROM {table}").fetchall()
+        return {column.name for column, number in zip(columns, counted, strict=True) if not number}
 
     def _spelled_alike(self, contents: Mapping[_Key, tuple[int, Layout]]) -> None:
         """Raises BadFiles for names that differ by case only. SQL takes them for one; the engine would make a name up for the second,
@@ -296,11 +308,16 @@ class _Resolver:
         return {lower: Column(name, types.get(lower, pinned.get(lower, "VARCHAR"))) for lower, name in names.items()}
 
     def _pinned(self) -> dict[str, str]:
-        """Types found earlier. What was declared then, and is no more, is found anew."""
+        """Types found earlier. What was declared then, and is no more, is found anew, and so is what had no value yet."""
         if self.before is None:
             return {}
-        declared = {name.lower() for name in self.before.source.columns} | self.declared.keys()
-        return {column.name.lower(): column.type for column in self.before.columns if column.name.lower() not in declared}
+        unknown = {name.lower() for name in self.before.source.columns} | self.declared.keys()
+        held: dict[str, set[str]] = {}
+        for column in (column for layout in self.before.layouts for column in layout):
+            held.setdefault(column.name.lower(), set()).add(column.type)
+        empty = {name for name, types in held.items() if types <= EMPTY}
+        unknown |= {c.name.lower() for c in self.before.columns if c.name.lower() in empty and c.type == _UNTYPED.get(self.source.format)}
+        return {column.name.lower(): column.type for column in self.before.columns if column.name.lower() not in unknown}
 
     def _new(self) -> list[File]:
         """Files whose content the version before did not have, with all that they hold known by now."""
@@ -347,8 +364,7 @@ class _Resolver:
                     types[name] = wider
         if problems:
             raise _one(problems.values())
-        # Nothing has been seen in it yet.
-        return {name: "INTEGER" if type_ in EMPTY else type_ for name, type_ in types.items()}
+        return {name: _UNTYPED["parquet"] if type_ in EMPTY else type_ for name, type_ in types.items()}
 
     def _layouts(self) -> dict[Layout, str]:
         """Every layout, and the first file that has it; those of known files first."""
@@ -364,7 +380,7 @@ class _Resolver:
             for column in layout:
                 name, is_ = column.name.lower(), column.type
                 was = types.get(name)
-                if name in self.declared or (was is not None and (was in ("VARCHAR", "JSON") or is_ in ("JSON", *EMPTY))):
+                if name in self.declared or is_ in EMPTY or (was is not None and (was in ("VARCHAR", "JSON") or is_ == "JSON")):
                     continue
                 if was is None or (accept and was != is_):
                     types[name] = is_ if was is None else common(was, is_) or ("DOUBLE" if {was, is_} <= _NUMBERS else "JSON")
@@ -372,7 +388,7 @@ class _Resolver:
                     problems.setdefault(name, fault.retyped(self.source, column.name, was, is_, path))
         if problems:
             raise _one(problems.values())
-        return types
+        return {column.name.lower(): _UNTYPED["json"] for layout in self._layouts() for column in layout if column.type in EMPTY} | types
 
     def _csv_types(self, pinned: dict[str, str], accept: bool) -> dict[str, str]:
         """CSV: pinned types; the others as the engine finds them in the first files of a layout. The dates' format is pinned too."""
@@ -549,6 +565,8 @@ class _Resolver:
         raise BadFiles(bad)
 
 
+_UNTYPED = {"parquet": "INTEGER", "json": "JSON"}
+"""What the reader reads a column as in which no file has a value yet."""
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
 _HEADS = {"skip", "comment", "header", "encoding", "compression"}
 """Options by which the first line is not the whole of the header."""
@@ -559,6 +577,11 @@ def _first(pairs: Iterable[tuple[Layout, str]]) -> dict[Layout, str]:
     for layout, path in pairs:
         found.setdefault(layout, path)
     return found
+
+
+def _emptied(layout: Layout, empty: set[str]) -> Layout:
+    """The columns, those told to have no value without a type."""
+    return tuple(Column(column.name, relation.NULL_TYPE) if column.name in empty else column for column in layout)
 
 
 def _joined(one: str, other: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import msgspec
+import pyarrow
 import pytest
+from pyarrow import parquet
 from small import Small, sales, settle
 
 from forebay.engines import duckdb as engine
@@ -321,6 +324,47 @@ def test_a_json_name_that_looks_like_one_the_engine_makes_up_is_a_name(small: Sm
     small.write("data/s/2.json", '{"a":4,"A_1":5,"a_2":6}\n')
     small.refresh()
     assert small.rows("tier2.all") == [(1, 2, 3), (4, 5, 6)]
+
+
+@pytest.mark.parametrize(("value", "type_", "read"), [('"zz"', "VARCHAR", "zz"), ("7", "BIGINT", 7), ('"2024-01-31"', "DATE", date(2024, 1, 31))])
+def test_a_json_column_without_a_value_has_no_type_yet(small: Small, value: str, type_: str, read: object) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    for number in (1, 2):
+        small.write(f"data/s/{number}.json", f'{{"id":{number},"v":null}}\n')
+        small.refresh()
+        assert columns(small)["v"] == "JSON"
+    small.write("data/s/3.json", f'{{"id":3,"v":{value}}}\n')
+    small.refresh()
+    assert columns(small) == {"id": "BIGINT", "v": type_}
+    assert small.rows("tier2.all") == [(1, None), (2, None), (3, read)]
+    small.write("data/s/4.json", '{"id":4,"v":null}\n')
+    assert not small.refresh().sources.kept
+    assert columns(small)["v"] == type_
+
+
+def test_a_json_column_of_values_of_all_kinds_stays_json(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    small.write("data/s/1.json", '{"v":1}\n{"v":{"w":null}}\n')
+    small.refresh()
+    small.write("data/s/2.json", '{"v":"zz"}\n')
+    small.refresh()
+    assert columns(small) == {"v": "JSON"}
+    assert small.rows("tier2.all") == [('"zz"',), ("1",), ('{"w":null}',)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(("values", "type_"), [(["q"], "VARCHAR"), ([[1]], "BIGINT[]"), ([date(2024, 1, 31)], "DATE")])
+def test_a_parquet_column_of_nothing_has_no_type_yet(small: Small, together: bool, values: list[Any], type_: str) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.parquet"}}, tier2=ALL)
+    small.parquet("data/s/1.parquet", "SELECT 1")
+    parquet.write_table(pyarrow.table({"v": pyarrow.nulls(1)}), small.folder / "data/s/1.parquet")
+    if not together:
+        small.refresh()
+        assert columns(small) == {"v": "INTEGER"}
+    parquet.write_table(pyarrow.table({"v": values}), small.folder / "data/s/2.parquet")
+    assert not small.refresh().sources.kept
+    assert columns(small) == {"v": type_}
+    assert small.rows("tier2.all") == [(values[0],), (None,)]
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "json"])

@@ -180,7 +180,7 @@ def footers(connection: Connection, paths: Sequence[str]) -> dict[str, tuple[int
 
 def empty(connection: Connection, path: str) -> set[str]:
     """The columns of a Parquet file that are of no type, because they have no value. The reader would call them INTEGER."""
-    found = connection.execute(f"SELECT name FROM parquet_schema({_listed([path])}) GROUP BY name HAVING bool_and(duckdb_type = '\"NULL\"')")
+    found = connection.execute(f"SELECT name FROM parquet_schema({_listed([path])}) GROUP BY 1 HAVING bool_and(duckdb_type = '\"NULL\"')")
     return {name for (name,) in found.fetchall()}
 
 

@@ -427,9 +427,8 @@ class _Resolver:
 
     def _dates(self, types: Mapping[str, str]) -> None:
         """Pin how dates are written where that is not ISO: 01/02 alone would be read as another day than beside 12/31."""
-        wanted = {"dateformat": "DATE", "timestampformat": "TIMESTAMP"}
         wanted = {
-            option: type_ for option, type_ in wanted.items()
+            option: type_ for type_, option in _FORMATTED.items()
             if option not in self.options and option not in self.found and any(t.upper() == type_ for t in types.values())
         }  # fmt: skip
         for layout, path in self._layouts().items() if wanted else ():
@@ -522,9 +521,11 @@ class _Resolver:
         return {path: number for path, number, _, _ in rows}
 
     def _rounds(self, name: str, types: Mapping[str, str]) -> bool:
-        """Whether the engine would make the found type of text that is not quite of it: 1.5 would become 2."""
+        """Whether the engine would make the found type of text that is not quite of it: 1.5 would become 2, 10:00+02 would be 10:00."""
         type_ = types[name.lower()]
-        return name.lower() not in self.declared and (type_ in INTEGERS or (type_ == "DATE" and "dateformat" not in self.found))
+        # By a format, text is of the type exactly or not at all.
+        exact = _FORMATTED.get(type_) in {**self.options, **self.found}
+        return name.lower() not in self.declared and (type_ in INTEGERS or (type_ in _FORMATTED and not exact))
 
     def _place(self, path: str, layout: Layout, column: Column, types: Mapping[str, str]) -> None:
         """Raises _Other at the first line of the file whose text is not of the column's type."""
@@ -565,6 +566,7 @@ class _Resolver:
         raise BadFiles(bad)
 
 
+_FORMATTED = {"DATE": "dateformat", "TIMESTAMP": "timestampformat"}
 _UNTYPED = {"parquet": "INTEGER", "json": "JSON"}
 """What the reader reads a column as in which no file has a value yet."""
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
@@ -592,7 +594,9 @@ def _joined(one: str, other: str) -> str:
 def _other(name: str, type_: str) -> str:
     """A condition on text: it is there, and not one of the type."""
     text = duckdb.quoted(name)
-    exact = f"regexp_full_match(trim({text}), '[+-]?[0-9]+')" if type_ in INTEGERS else f"NOT contains({text}, ':')"
+    exact = f"regexp_full_match(trim({text}), '[+-]?[0-9]+')"
+    if type_ not in INTEGERS:
+        exact = f"NOT contains({text}, ':')" if type_ == "DATE" else f"NOT regexp_matches({text}, ':.*[-+Zz]')"
     return f"{text} IS NOT NULL AND (TRY_CAST({text} AS {type_}) IS NULL OR NOT {exact})"
 
 

@@ -216,6 +216,28 @@ def test_csv_text_that_is_not_of_the_type_found_at_first_is_named_with_file_line
     assert small.rows("tier2.all") == [(1, 1)]
 
 
+@pytest.mark.parametrize("text", ["2024-01-31 10:00:00+02", "2024-07-01T00:30:00-05:00", "2024-07-01T00:30:00Z"])
+def test_an_offset_is_not_dropped_from_a_moment_that_is_to_have_none(small: Small, text: str) -> None:
+    shop(small)
+    small.write("data/s/1.csv", "a\n2024-01-31 10:00:00\n2024-01-31 10:00:00 UTC\n2024-01-31T10:00\n")
+    small.refresh()
+    assert columns(small) == {"a": "TIMESTAMP"}
+    small.write("data/s/2.csv", f"a\n2024-02-29 23:59:59.123456\n{text}\n")
+    assert kept(small) == ("source.retyped", "2.csv:3")
+    shop(small, columns={"a": "timestamptz"})
+    small.refresh()
+    assert len(small.rows("tier2.all")) == 5
+
+
+def test_dates_of_a_format_that_the_author_gives_are_of_their_type(small: Small) -> None:
+    shop(small, options={"dateformat": "%d.%m.%Y", "timestampformat": "%d.%m.%Y %H:%M%z"})
+    small.write("data/s/1.csv", "a,b\n31.01.2024,31.01.2024 10:00+02\n")
+    small.refresh()
+    small.write("data/s/2.csv", "a,b\n01.02.2024,01.02.2024 10:00+02\n")
+    assert not small.refresh().sources.kept
+    assert columns(small)["a"] == "DATE"
+
+
 def test_text_rounds_to_no_integer_even_at_first(small: Small) -> None:
     shop(small)
     small.write("data/s/1.csv", "id,v\n" + "1,1\n" * 50_000 + "1,1.5\n")
@@ -326,7 +348,9 @@ def test_a_json_name_that_looks_like_one_the_engine_makes_up_is_a_name(small: Sm
     assert small.rows("tier2.all") == [(1, 2, 3), (4, 5, 6)]
 
 
-@pytest.mark.parametrize(("value", "type_", "read"), [('"zz"', "VARCHAR", "zz"), ("7", "BIGINT", 7), ('"2024-01-31"', "DATE", date(2024, 1, 31))])
+@pytest.mark.parametrize(
+    ("value", "type_", "read"), [('"zz"', "VARCHAR", "zz"), ("7", "BIGINT", 7), ('"2024-01-31"', "DATE", date(2024, 1, 31))]
+)
 def test_a_json_column_without_a_value_has_no_type_yet(small: Small, value: str, type_: str, read: object) -> None:
     small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
     for number in (1, 2):

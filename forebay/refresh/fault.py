@@ -79,3 +79,11 @@ def lost(source: Source, column: str, where: str, *, declared: bool) -> ForebayE
         "source.column_lost", f"source `{source.name}`: this file has no column `{column}`, which {why}", where=where,
         advice=f"Mend the file, or take NULL there with `drift: accept` under `sources.{source.name}`",
     )  # fmt: skip
+
+
+def emptied(source: Source, where: str) -> ForebayError:
+    """A new or replaced text file that holds nothing, where columns are wanted."""
+    return ForebayError(
+        "source.column_lost", f"source `{source.name}`: the file is empty, and has no columns", where=where,
+        advice=f"Mend the file, or take it as one without rows with `drift: accept` under `sources.{source.name}`",
+    )  # fmt: skip

@@ -219,8 +219,27 @@ class _Resolver:
         if file.size == 0:
             return ()
         options = self._alone(**{**duckdb.dialect([file.path]), **self.options}, all_varchar=True)
-        described = self._described(f"read_csv({duckdb.reader([file.path], options)})")
-        return tuple(Column(column.name, "") for column in described)
+        try:
+            described = self._described(f"read_csv({duckdb.reader([file.path], options)})")
+        except duckdb.Error:
+            if self._blank(file):
+                return ()
+            raise
+        # The engine makes a name up where there is none.
+        return () if described == (Column("column0", "VARCHAR"),) and self._blank(file) else tuple(Column(c.name, "") for c in described)
+
+    def _blank(self, file: File) -> bool:
+        """Whether a CSV file holds nothing but line ends, if that can be told."""
+        given = {name: value for name, value in self.options.items() if name in ("compression", "encoding", "skip", "comment")}
+        lines = {
+            "auto_detect": False, "strict_mode": False, "header": False, "delim": "\x01", "quote": "", "escape": "",
+            "columns": {"line": "VARCHAR"},
+        }  # fmt: skip
+        read = duckdb.reader([file.path], {"hive_partitioning": False, **given, **lines})
+        try:
+            return not self.connection.execute(f"SELECT 1 FROM read_csv({read}) WHERE trim(line) <> '' LIMIT 1").fetchall()
+        except duckdb.Error:
+            return False
 
     def _json(self) -> dict[_Key, tuple[int, Layout]]:
         """What is in the new files together: a name that one of them lacks is no value there."""
@@ -229,10 +248,16 @@ class _Resolver:
         layout: Layout = ()
         if filled:
             layout = self._batch(filled, lambda paths: self._described(f"read_json({duckdb.reader(paths, options)})"))
+            if layout == (Column("json", "JSON"),) and not self._batch(filled, self._any_json):
+                layout = ()
             layout = _emptied(layout, self._valueless(filled, tuple(column for column in layout if column.type == "JSON")))
         found = {self._key(file): (-1, layout if file.size else ()) for file in self.fresh}
         self._spelled_alike(self.contents | found)
         return found
+
+    def _any_json(self, paths: list[str]) -> bool:
+        options = self._alone(columns={"json": "JSON"})
+        return bool(self.connection.execute(f"SELECT 1 FROM read_json({duckdb.reader(paths, options)}) LIMIT 1").fetchall())
 
     def _valueless(self, files: Sequence[File], columns: Layout) -> set[str]:
         """Which of the columns that the engine calls JSON are so for lack of values, and not for values of several kinds."""
@@ -330,6 +355,9 @@ class _Resolver:
         new = self._new()
         had = {column.name.lower(): column.name for column in self.before.columns} if self.before else {}
         wanted = had if self.source.options.get("union_by_name") else {**{name.lower(): name for name in self.source.columns}, **had}
+        if self.source.format == "csv" and wanted:
+            problems += [fault.emptied(self.source, file.path) for file in new if not self.contents[self._key(file)][1]]
+            new = [file for file in new if self.contents[self._key(file)][1]]
         for lower, name in wanted.items():
             if self.source.format == "json":
                 # What one JSON file lacks is no value there, as long as another one has it.

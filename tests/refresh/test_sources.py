@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,7 @@ from forebay.refresh.drift import common
 from forebay.state.store import Store
 
 ALL = {"all": "SELECT * FROM s"}
+ZIPPED = gzip.compress(b"", mtime=0)
 
 
 def shop(small: Small, tier2: Any = None, **source: Any) -> Small:
@@ -389,6 +391,43 @@ def test_a_parquet_column_of_nothing_has_no_type_yet(small: Small, together: boo
     assert not small.refresh().sources.kept
     assert columns(small) == {"v": type_}
     assert small.rows("tier2.all") == [(values[0],), (None,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("2.csv", b""), ("2.csv", b"\n"), ("2.csv", b"\n\r\n\n"), ("2.csv", b"\xef\xbb\xbf"), ("2.csv.gz", ZIPPED), ("2.csv.gz", gzip.compress(b"\n", mtime=0))],
+)  # fmt: skip
+def test_an_empty_text_file_tells_no_columns(small: Small, name: str, data: bytes) -> None:
+    shop(small, path="data/s", format="csv")
+    small.write("data/s/1.csv", "id,v\n1,a\n")
+    small.write(f"data/s/{name}", "").write_bytes(data)
+    small.refresh()
+    small.write("data/s/3.csv", "id,v\n3,b\n")
+    assert not small.refresh().sources.kept
+    assert small.rows("tier2.all") == [(1, "a"), (3, "b")]
+    assert [file.rows for file in small.edition().sources["s"].files] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", ZIPPED])
+def test_an_empty_json_file_tells_no_columns(small: Small, data: bytes) -> None:
+    small.declare(sources={"s": {"path": "data/s", "format": "json"}}, tier2=ALL)
+    small.write("data/s/1.json", '{"a":1}\n')
+    small.refresh()
+    small.write("data/s/2.json.gz" if data[:1] == b"\x1f" else "data/s/2.json", "").write_bytes(data)
+    small.refresh()
+    assert columns(small) == {"a": "BIGINT"}
+    assert small.rows("tier2.all") == [(1,)]
+
+
+def test_a_file_that_is_emptied_is_named_as_empty(small: Small) -> None:
+    shop(small)
+    file = small.write("data/s/1.csv", "id,v\n1,a\n")
+    small.refresh()
+    file.write_text("\n")
+    small.write("data/s/2.csv", "id,v\n1,a\n")
+    (told,) = small.refresh().sources.kept
+    assert (told.code, Path(told.where).name) == ("source.column_lost", "1.csv")
+    assert "the file is empty" in told.what
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "json"])

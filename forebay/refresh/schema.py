@@ -476,7 +476,7 @@ class _Resolver:
                     self.found.setdefault(option, str(written))
 
     def _folder_types(self, pinned: dict[str, str], accept: bool) -> dict[str, str]:
-        """Of columns that folders make. Each value must be one of the type, or its file is named."""
+        """Of columns that folders make. Each value must be one of the type, written as the engine would, or its file is named."""
         values: dict[str, dict[str, str]] = {}
         for path, pairs in self.folders.items():
             for name, value in pairs.items():
@@ -488,7 +488,8 @@ class _Resolver:
             type_ = _type_of(found)
             if name in pinned and not accept:
                 for value, path in found.items():
-                    fits = f"TRY_CAST({duckdb.literal(value)} AS {pinned[name]}) IS NOT NULL"
+                    text = duckdb.literal(value)
+                    fits = f"CAST(TRY_CAST({text} AS {pinned[name]}) AS VARCHAR) IS NOT DISTINCT FROM {text}"
                     if pinned[name] != "VARCHAR" and value != _NOTHING and not self.connection.execute(f"SELECT {fits}").fetchall()[0][0]:
                         raise fault.retyped(self.source, name, pinned[name], f'"{value}"', path)
                 type_ = pinned[name]
@@ -638,7 +639,7 @@ def _bases(name: str) -> Iterable[str]:
 def _type_of(values: Iterable[str]) -> str:
     """What values of a folder's key are, as the engine would say."""
     given = [value for value in values if value != _NOTHING]
-    if given and all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", value, re.ASCII) for value in given):
+    if given and all(re.fullmatch(r"0|-?[1-9]\d{0,17}", value, re.ASCII) for value in given):
         return "BIGINT"
     return "DATE" if given and all(re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) for value in given) else "VARCHAR"
 

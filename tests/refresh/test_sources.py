@@ -676,6 +676,25 @@ def test_partition_folders_of_text_files(small: Small, form: str) -> None:
     assert kept(small) == ("source.retyped", f"a.{form}")
 
 
+@pytest.mark.parametrize(
+    ("first", "later"), [("5", "5.7"), ("5", "007"), ("5", "+5"), ("2024-01-31", "2024-1-31"), ("2024-01-31", "2024-01-31 10:00")]
+)
+def test_the_value_of_a_folder_is_of_the_type_found_exactly(small: Small, first: str, later: str) -> None:
+    small.declare(sources={"s": {"path": "data/**/*.csv", "options": {"hive_partitioning": True}}}, tier2=ALL)
+    small.write(f"data/k={first}/a.csv", "id\n1\n")
+    small.refresh()
+    small.write(f"data/k={later}/b.csv", "id\n2\n")
+    assert kept(small) == ("source.retyped", "b.csv")
+
+
+def test_folders_whose_keys_differ_by_case_only_make_one_column(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/**/*.csv", "options": {"hive_partitioning": True}}}, tier2=ALL)
+    small.write("data/K=1/a.csv", "id\n1\n")
+    small.write("data/k=2/a.csv", "id\n2\n")
+    small.refresh()
+    assert sorted(small.rows("tier2.all")) == [(1, 1), (2, 2)]
+
+
 # Upserts and deletes
 
 

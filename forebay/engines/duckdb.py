@@ -135,7 +135,7 @@ def files(paths: Sequence[str], form: str, options: Mapping[str, object], read_a
 
 def dialect(paths: Sequence[str]) -> dict[str, object]:
     """Declared rather than guessed: one odd line in a file would make the guess another one."""
-    delimiter = "\t" if all(path.endswith((".tsv", ".tsv.gz", ".tsv.zst")) for path in paths) else ","
+    delimiter = "\t" if all(path.lower().endswith((".tsv", ".tsv.gz", ".tsv.zst")) for path in paths) else ","
     # `skip` too: without it, lines that do not fit the last ones are taken for a preamble and dropped.
     return {"header": True, "skip": 0, "delim": delimiter, "quote": '"', "escape": '"'}
 
@@ -149,7 +149,7 @@ def fault(connection: Connection, path: str, form: str, options: Mapping[str, ob
     else:
         return None
     given: dict[str, Any] = {**dialect([path]), **options}
-    if form == "csv" and given["header"] and path.endswith((".csv", ".tsv")):
+    if form == "csv" and given["header"] and path.lower().endswith((".csv", ".tsv")):
         # Without the guessing of types, the reader gets as far as the line at fault and names it.
         with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
             names = next(csv.reader(file, delimiter=given["delim"], quotechar=given["quote"]), [])

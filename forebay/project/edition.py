@@ -87,7 +87,7 @@ class SourceVersion(Declared, frozen=True):
 
 def is_tabbed(path: str) -> bool:
     """Whether a text file's ending says that tabs stand between its values."""
-    return path.endswith((".tsv", ".tsv.gz", ".tsv.zst"))
+    return path.lower().endswith((".tsv", ".tsv.gz", ".tsv.zst"))
 
 
 class StoredColumn(Declared, frozen=True):

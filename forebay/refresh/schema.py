@@ -646,7 +646,7 @@ def _type_of(values: Iterable[str]) -> str:
 
 def _head(path: str) -> bytes | None:
     """The header line of a text file, if it is certain where that ends."""
-    if path.endswith((".gz", ".zst")):
+    if path.lower().endswith((".gz", ".zst")):
         return None
     try:
         with Path(path).open("rb") as file:

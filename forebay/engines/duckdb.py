@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sys
@@ -148,16 +147,20 @@ def fault(connection: Connection, path: str, form: str, options: Mapping[str, ob
         text = message(error)[0]
     else:
         return None
-    given: dict[str, Any] = {**dialect([path]), **options}
-    if form == "csv" and given["header"] and path.lower().endswith((".csv", ".tsv")):
-        # Without the guessing of types, the reader gets as far as the line at fault and names it.
-        with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
-            names = next(csv.reader(file, delimiter=given["delim"], quotechar=given["quote"]), [])
-        plainly = {**given, "auto_detect": False, "columns": dict.fromkeys(names, "VARCHAR")}
-        try:
-            connection.execute(f"SELECT count(*) FROM read_csv({reader([path], plainly)})").fetchall()
-        except duckdb.Error as error:
-            return message(error)[0]
+    if form != "csv":
+        return text
+    given: dict[str, object] = {**dialect([path]), **options, "hive_partitioning": False}
+    given.pop("sample_size", None)
+    try:
+        names = describe(connection, f"SELECT * FROM read_csv({reader([path], {**given, 'all_varchar': True, 'ignore_errors': True})})")
+    except duckdb.Error:
+        return text
+    # Without the guessing of types, the reader gets as far as the line at fault and names it.
+    plainly = {**given, "auto_detect": False, "columns": dict.fromkeys(names, "VARCHAR")}
+    try:
+        connection.execute(f"SELECT count(*) FROM read_csv({reader([path], plainly)})").fetchall()
+    except duckdb.Error as error:
+        return message(error)[0]
     return text
 
 

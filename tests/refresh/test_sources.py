@@ -637,6 +637,17 @@ def test_damaged_parquet_is_left_out_by_choice(small: Small, damage: str) -> Non
     assert small.rows("tier2.n") == [(499500,)]
 
 
+@pytest.mark.parametrize(("options", "delimiter"), [({"delim": "||"}, "||"), ({"quote": "", "escape": ""}, ","), ({"quote": ""}, ",")])
+def test_a_bad_row_is_named_whatever_stands_between_and_around_values(small: Small, options: dict[str, str], delimiter: str) -> None:
+    shop(small, options=options, on_bad_file="skip")
+    small.write("data/s/1.csv", f"id{delimiter}v\n1{delimiter}a\n")
+    bad = small.write("data/s/2.csv", f"id{delimiter}v\n1{delimiter}a\n2\n")
+    small.refresh()
+    (skipped,) = small.edition().sources["s"].skipped
+    assert (skipped.code, skipped.where) == ("source.unreadable", f"{bad}:3")
+    assert small.rows("tier2.all") == [(1, "a")]
+
+
 def test_a_source_of_bad_files_alone_is_an_error(small: Small) -> None:
     shop(small, on_bad_file="skip", columns={"id": "integer"})
     small.write("data/s/1.csv", "id,v\n1\n")

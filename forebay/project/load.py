@@ -54,6 +54,14 @@ READ_OPTIONS = {
         "union_by_name",
     },
 }  # fmt: skip
+_OPTION_KINDS: dict[str, dict[type, str]] = {
+    **dict.fromkeys(("hive_partitioning", "union_by_name", "binary_as_string", "header"), {bool: "true or false"}),
+    **dict.fromkeys(("skip", "sample_size", "maximum_object_size"), {int: "a whole number"}),
+    "delim": {str: "text that is not empty"},
+    "nullstr": {str: "text", list: "a list of texts"},
+    "records": {bool: "true or false", str: "`auto`"},
+}
+"""What read options are that are not just text."""
 _TYPE = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*(?: [A-Za-z]+)*)\s*(\(\s*\d+\s*(,\s*\d+\s*)?\))?(\[\])*\s*")
 _TYPES = {
     "BIGINT", "BLOB", "BOOL", "BOOLEAN", "CHAR", "DATE", "DATETIME", "DEC", "DECIMAL", "DOUBLE", "DOUBLE PRECISION", "FLOAT", "FLOAT4",
@@ -182,10 +190,12 @@ class _Loader:
         source: Source = self._convert(path, given, Source)
         self._upsert(source, path)
         self._types((*path, "columns"), source.columns)
-        for option in source.options:
+        for option, value in source.options.items():
             if option not in READ_OPTIONS[source.format]:
                 advice = nearest(option, READ_OPTIONS[source.format])
                 self._add((*path, "options", option), f"unknown read option `{option}` for {source.format}", advice, "project.unknown_key")
+            elif type(value) not in (kinds := _OPTION_KINDS.get(option, {str: "text"})) or (option == "delim" and not value):
+                self._add((*path, "options", option), f"`{option}` must be {' or '.join(kinds.values())}; it is `{value}`")
         return source
 
     def _deleted(self, written: Any, path: config.Path_) -> str | None:

@@ -55,8 +55,8 @@ READ_OPTIONS = {
     },
 }  # fmt: skip
 _OPTION_KINDS: dict[str, dict[type, str]] = {
-    **dict.fromkeys(("hive_partitioning", "union_by_name", "binary_as_string", "header"), {bool: "true or false"}),
-    **dict.fromkeys(("skip", "sample_size", "maximum_object_size"), {int: "a whole number"}),
+    **{name: {bool: "true or false"} for name in ("hive_partitioning", "union_by_name", "binary_as_string", "header")},
+    **{name: {int: "a whole number"} for name in ("skip", "sample_size", "maximum_object_size")},
     "delim": {str: "text that is not empty"},
     "nullstr": {str: "text", list: "a list of texts"},
     "records": {bool: "true or false", str: "`auto`"},

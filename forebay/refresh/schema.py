@@ -292,7 +292,7 @@ class _Resolver:
             for name in sorted(held.get(path, ())):
                 was = spelled.get(name.lower(), own.setdefault(name.lower(), name))
                 if was != name:
-                    bad[path] = fault.spelled(self.source, *sorted((was, name), reverse=True), path)
+                    bad[path] = fault.spelled(self.source, was, name, path)
             spelled |= {} if path in bad else own
         if bad:
             raise BadFiles(bad)

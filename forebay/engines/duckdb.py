@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sys
@@ -135,7 +134,7 @@ def files(paths: Sequence[str], form: str, options: Mapping[str, object], read_a
 
 def dialect(paths: Sequence[str]) -> dict[str, object]:
     """Declared rather than guessed: one odd line in a file would make the guess another one."""
-    delimiter = "\t" if all(path.endswith((".tsv", ".tsv.gz", ".tsv.zst")) for path in paths) else ","
+    delimiter = "\t" if all(path.lower().endswith((".tsv", ".tsv.gz", ".tsv.zst")) for path in paths) else ","
     # `skip` too: without it, lines that do not fit the last ones are taken for a preamble and dropped.
     return {"header": True, "skip": 0, "delim": delimiter, "quote": '"', "escape": '"'}
 
@@ -148,16 +147,20 @@ def fault(connection: Connection, path: str, form: str, options: Mapping[str, ob
         text = message(error)[0]
     else:
         return None
-    given: dict[str, Any] = {**dialect([path]), **options}
-    if form == "csv" and given["header"] and path.endswith((".csv", ".tsv")):
-        # Without the guessing of types, the reader gets as far as the line at fault and names it.
-        with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
-            names = next(csv.reader(file, delimiter=given["delim"], quotechar=given["quote"]), [])
-        plainly = {**given, "auto_detect": False, "columns": dict.fromkeys(names, "VARCHAR")}
-        try:
-            connection.execute(f"SELECT count(*) FROM read_csv({reader([path], plainly)})").fetchall()
-        except duckdb.Error as error:
-            return message(error)[0]
+    if form != "csv":
+        return text
+    given: dict[str, object] = {**dialect([path]), **options, "hive_partitioning": False}
+    given.pop("sample_size", None)
+    try:
+        names = describe(connection, f"SELECT * FROM read_csv({reader([path], {**given, 'all_varchar': True, 'ignore_errors': True})})")
+    except duckdb.Error:
+        return text
+    # Without the guessing of types, the reader gets as far as the line at fault and names it.
+    plainly = {**given, "auto_detect": False, "columns": dict.fromkeys(names, "VARCHAR")}
+    try:
+        connection.execute(f"SELECT count(*) FROM read_csv({reader([path], plainly)})").fetchall()
+    except duckdb.Error as error:
+        return message(error)[0]
     return text
 
 
@@ -176,6 +179,12 @@ def footers(connection: Connection, paths: Sequence[str]) -> dict[str, tuple[int
         f"logical_type, duckdb_type), chr(10) ORDER BY column_id)) FROM parquet_schema({listed}) GROUP BY 1"
     ).fetchall()
     return {path: (int(rows[path]), schema) for path, schema in schemas}
+
+
+def empty(connection: Connection, path: str) -> set[str]:
+    """The columns of a Parquet file that are of no type, because they have no value. The reader would call them INTEGER."""
+    found = connection.execute(f"SELECT name FROM parquet_schema({_listed([path])}) GROUP BY 1 HAVING bool_and(duckdb_type = '\"NULL\"')")
+    return {name for (name,) in found.fetchall()}
 
 
 def plain(path: str) -> str:

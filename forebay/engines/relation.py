@@ -97,8 +97,9 @@ def _part(reading: Reading, part: Part) -> str:
     for column in reading.columns:
         own = held.get(column.name.lower())
         if column.name.lower() in folders:
-            items.append(quoted(column.name))
-        elif own is None:
+            # Spelled as the source does: the reader gives it as the folder does.
+            items.append(quoted(column.name) + ("" if column.name in part.folders else f" AS {quoted(column.name)}"))
+        elif own is None or own.type == NULL_TYPE:
             items.append(f"{_null(column.type)} AS {quoted(column.name)}")
         elif (reading.format == "parquet" and own.type != column.type) or _zoned(
             reading.format, reading.options, column.type

@@ -6,7 +6,7 @@ A path means what a local one does: an object, a folder with all that is below i
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -58,19 +58,19 @@ def joined(folder: str, name: str) -> str:
     return f"{SCHEME}{bucket}{posixpath.normpath(posixpath.join('/', key, name))}"
 
 
-def matching(pattern: str, objects: Sequence[Object], suffixes: tuple[str, ...]) -> list[Object]:
-    """Those of `objects` that a path in their bucket stands for. A folder stands for all below it with one of the endings, names
+def matching(pattern: str, objects: Sequence[Object], is_data: Callable[[str], bool]) -> list[Object]:
+    """Those of `objects` that a path in their bucket stands for. A folder stands for all below it whose URL `is_data`, names
     beginning with `.` or `_` left out.
     """
     _, key = placed(pattern)
     # What consoles make to show an empty folder is no file.
-    real = [one for one in objects if one.size or one.url.endswith(suffixes)]
+    real = [one for one in objects if one.size or is_data(one.url)]
     plain = [one for one in real if placed(one.url)[1] == key]
     if plain:
         return plain
     below = [one for one in real if not key or placed(one.url)[1].startswith(f"{key}/")]
     if below:
-        return [one for one in below if one.url.endswith(suffixes) and not posixpath.basename(one.url).startswith((".", "_"))]
+        return [one for one in below if is_data(one.url) and not posixpath.basename(one.url).startswith((".", "_"))]
     parts = tuple(key.split("/"))
     return [one for one in real if _matches(parts, tuple(placed(one.url)[1].split("/")))]
 
@@ -87,14 +87,14 @@ def _matches(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     return not hidden and fnmatchcase(parts[0], first) and _matches(rest, parts[1:])
 
 
-def under(pattern: str, suffixes: tuple[str, ...] = ()) -> Iterator[Object]:
-    """All objects among which a path's are: one listing, or for a path without a glob that has one of the endings one question.
+def under(pattern: str, is_data: Callable[[str], bool] = lambda url: False) -> Iterator[Object]:
+    """All objects among which a path's are: one listing, or for a path without a glob that `is_data` by its name one question.
 
     Raises ForebayError: `source.unreachable`, `source.denied`, or `source.missing` if there is no such bucket.
     """
     store, key = _opened(pattern)
     plain = key != "" and key == fixed(key)
-    first = plain and bool(suffixes) and key.endswith(suffixes)
+    first = plain and is_data(pattern)
     if first and (found := store.head(key)) is not None:
         yield found
         return

@@ -63,7 +63,8 @@ class SourceVersion(Declared, frozen=True):
     columns: tuple[Column, ...]
     rows: int
     layouts: tuple[tuple[Column, ...], ...] = ()
-    """The columns that the files themselves hold, spelled and typed as there (CSV: no types). Each file has one of these layouts."""
+    """The columns that the files themselves hold, spelled and typed as there (CSV: no types; `"NULL"`: no value yet). Each file has one
+    of these layouts."""
     found: dict[str, str] = msgspec.field(default_factory=dict)
     """Reader options that were guessed when the types were found, and hold since: how dates are written."""
     skipped: tuple[Skipped, ...] = ()
@@ -96,7 +97,7 @@ class SourceVersion(Declared, frozen=True):
 
 def is_tabbed(path: str) -> bool:
     """Whether a text file's ending says that tabs stand between its values."""
-    return path.endswith((".tsv", ".tsv.gz", ".tsv.zst"))
+    return path.lower().endswith((".tsv", ".tsv.gz", ".tsv.zst"))
 
 
 class StoredColumn(Declared, frozen=True):

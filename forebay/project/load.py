@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,6 +30,7 @@ from forebay.project.project import (
     Retention,
     Source,
     Tier2Table,
+    format_of,
 )
 from forebay.project.tests import subjects
 from forebay.project.upkeep import read_upkeep
@@ -54,7 +54,14 @@ READ_OPTIONS = {
         "union_by_name",
     },
 }  # fmt: skip
-_FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
+_OPTION_KINDS: dict[str, dict[type, str]] = {
+    **{name: {bool: "true or false"} for name in ("hive_partitioning", "union_by_name", "binary_as_string", "header")},
+    **{name: {int: "a whole number"} for name in ("skip", "sample_size", "maximum_object_size")},
+    "delim": {str: "text that is not empty"},
+    "nullstr": {str: "text", list: "a list of texts"},
+    "records": {bool: "true or false", str: "`auto`"},
+}
+"""What read options are that are not just text."""
 _TYPE = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*(?: [A-Za-z]+)*)\s*(\(\s*\d+\s*(,\s*\d+\s*)?\))?(\[\])*\s*")
 _TYPES = {
     "BIGINT", "BLOB", "BOOL", "BOOLEAN", "CHAR", "DATE", "DATETIME", "DEC", "DECIMAL", "DOUBLE", "DOUBLE PRECISION", "FLOAT", "FLOAT4",
@@ -170,7 +177,7 @@ class _Loader:
         if not paths or not isinstance(paths, list) or not all(isinstance(one, str) for one in paths):
             raise self.document.error(path, f"source `{name}` needs a `path`", "A file, a folder, or a glob such as data/*.parquet")
         self._placed(paths, values.get("manifest"), path)
-        form = values.get("format") or next((f for p in paths if (f := _format(str(p)))), None)
+        form = values.get("format") or next((f for p in paths if (f := format_of(str(p)))), None)
         if form is None:
             raise self.document.error((*path, "path"), "the format cannot be told from the path", "Add `format: parquet`, `csv` or `json`")
         given = {**values, "name": name, "path": paths, "format": form}
@@ -184,10 +191,12 @@ class _Loader:
         source: Source = self._convert(path, given, Source)
         self._upsert(source, path)
         self._types((*path, "columns"), source.columns)
-        for option in source.options:
+        for option, value in source.options.items():
             if option not in READ_OPTIONS[source.format]:
                 advice = nearest(option, READ_OPTIONS[source.format])
                 self._add((*path, "options", option), f"unknown read option `{option}` for {source.format}", advice, "project.unknown_key")
+            elif type(value) not in (kinds := _OPTION_KINDS.get(option, {str: "text"})) or (option == "delim" and not value):
+                self._add((*path, "options", option), f"`{option}` must be {' or '.join(kinds.values())}; it is `{value}`")
         return source
 
     def _placed(self, paths: list[str], manifest: Any, path: config.Path_) -> None:
@@ -455,10 +464,6 @@ def _default_limits() -> Limits:
     half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     usual = Limits()
     return Limits(memory=min(usual.memory, half), refresh_memory=min(usual.refresh_memory, half))
-
-
-def _format(path: str) -> str | None:
-    return _FORMATS.get(Path(path.removesuffix(".gz").removesuffix(".zst")).suffix.lower())
 
 
 def _mapping(values: Any) -> dict[str, Any]:

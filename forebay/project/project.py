@@ -17,6 +17,7 @@ Scalar = bool | int | float | str | None
 """A value as YAML and JSON carry it. Decimals, dates and timestamps are written as text and cast by the engine."""
 
 Format = Literal["parquet", "csv", "json"]
+ENDINGS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 Volatility = Literal["hourly", "daily", "weekly", "monthly", "yearly", "never"]
 
 
@@ -64,6 +65,14 @@ class Source(Declared, frozen=True):
     def by_row(self) -> bool:
         """Whether its rows are those of its files taken together, so that each file's may be computed on its own."""
         return self.latest is None
+
+
+def format_of(path: str) -> Format | None:
+    """The format that a path's ending tells, in any case; text may also be compressed. None if it tells none."""
+    name = path.lower()
+    whole = name.removesuffix(".gz").removesuffix(".zst")
+    form = ENDINGS.get(whole[whole.rfind(".") :])
+    return None if form == "parquet" and whole != name else form
 
 
 class Tier2Table(Declared, frozen=True):

@@ -68,10 +68,26 @@ def retyped(source: Source, column: str, was: str, found: str, where: str) -> Fo
     )  # fmt: skip
 
 
+def spelled(source: Source, name: str, other: str, where: str) -> ForebayError:
+    """A JSON file with a name that is spelled otherwise there, or in the files before it."""
+    return ForebayError(
+        "source.unreadable", f"source `{source.name}`: `{name}` and `{other}` differ by case only, and are one column in SQL", where=where,
+        advice="Give both one spelling in all files, or rename one of them",
+    )  # fmt: skip
+
+
 def lost(source: Source, column: str, where: str, *, declared: bool) -> ForebayError:
     """A new or replaced file without a column that the source has, or that the author gives a type."""
     why = f"is declared under `sources.{source.name}.columns`" if declared else "the current edition has"
     return ForebayError(
         "source.column_lost", f"source `{source.name}`: this file has no column `{column}`, which {why}", where=where,
         advice=f"Mend the file, or take NULL there with `drift: accept` under `sources.{source.name}`",
+    )  # fmt: skip
+
+
+def emptied(source: Source, where: str) -> ForebayError:
+    """A new or replaced text file that holds nothing, where columns are wanted."""
+    return ForebayError(
+        "source.column_lost", f"source `{source.name}`: the file is empty, and has no columns", where=where,
+        advice=f"Mend the file, or take it as one without rows with `drift: accept` under `sources.{source.name}`",
     )  # fmt: skip

@@ -23,10 +23,8 @@ from forebay.objects import listing as objects
 from forebay.objects.copies import Fetching
 from forebay.project.edition import File
 from forebay.project.identity import SETTLED_NS, sha256_of, stat_key
-from forebay.project.project import Source
+from forebay.project.project import Source, format_of
 from forebay.state.store import KnownFile
-
-_SUFFIXES = {"parquet": (".parquet",), "csv": (".csv", ".tsv", ".csv.gz", ".csv.zst"), "json": (".json", ".jsonl", ".ndjson", ".json.gz")}
 
 
 class Place(Protocol):
@@ -95,11 +93,14 @@ class Stored:
         found: dict[str, objects.Object] = {}
         self._listed: dict[str, objects.Object] = {}
         self._whole = True
-        suffixes = _SUFFIXES[source.format]
+
+        def is_data(url: str) -> bool:
+            return format_of(url) == source.format
+
         for pattern in source.path:
-            some = list(objects.under(pattern, suffixes))
+            some = list(objects.under(pattern, is_data))
             self._listed |= {one.url: one for one in some}
-            matches = objects.matching(pattern, some, suffixes)
+            matches = objects.matching(pattern, some, is_data)
             if not matches:
                 raise ForebayError(
                     "source.missing", f"source `{source.name}`: no object matches {pattern}", where=pattern,
@@ -182,7 +183,7 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
         target = pattern if Path(pattern).is_absolute() else glob.escape(str(folder)) + "/" + pattern
         plain = folder / pattern
         if plain.is_dir():
-            matches = _inside(str(plain), _SUFFIXES[source.format])
+            matches = _inside(str(plain), source.format)
         elif plain.is_file():
             matches = [str(plain)]
         else:
@@ -204,12 +205,12 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
     return tuple(sorted(real.values()))
 
 
-def _inside(folder: str, suffixes: tuple[str, ...]) -> list[str]:
-    """All files below a folder that have one of the endings and are not hidden. Folders that are links are not followed."""
+def _inside(folder: str, form: str) -> list[str]:
+    """All files below a folder that have one of the format's endings and are not hidden. Folders that are links are not followed."""
     found = []
     for inside, _, names in os.walk(folder):
         for name in names:
-            if name.endswith(suffixes) and not name.startswith((".", "_")) and os.path.isfile(f"{inside}/{name}"):  # noqa: PTH113  # for speed
+            if format_of(name) == form and not name.startswith((".", "_")) and os.path.isfile(f"{inside}/{name}"):  # noqa: PTH113  # for speed
                 found.append(f"{inside}/{name}")
     return found
 

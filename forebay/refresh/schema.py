@@ -186,7 +186,8 @@ class _Resolver:
         for file in self.fresh:
             rows, schema = footers[file.at]
             if schema not in layouts:
-                layouts[schema] = self._batch([file], lambda paths: self._described(f"read_parquet({duckdb.reader(paths, self._alone())})"))
+                layout = self._batch([file], lambda paths: self._described(f"read_parquet({duckdb.reader(paths, self._alone())})"))
+                layouts[schema] = _emptied(layout, duckdb.empty(self.connection, file.at))
             found[self._key(file)] = rows, layouts[schema]
         return found
 
@@ -218,8 +219,27 @@ class _Resolver:
         if file.size == 0:
             return ()
         options = self._alone(**{**duckdb.dialect([file.at]), **self.options}, all_varchar=True)
-        described = self._described(f"read_csv({duckdb.reader([file.at], options)})")
-        return tuple(Column(column.name, "") for column in described)
+        try:
+            described = self._described(f"read_csv({duckdb.reader([file.at], options)})")
+        except duckdb.Error:
+            if self._blank(file):
+                return ()
+            raise
+        # The engine makes a name up where there is none.
+        return () if described == (Column("column0", "VARCHAR"),) and self._blank(file) else tuple(Column(c.name, "") for c in described)
+
+    def _blank(self, file: File) -> bool:
+        """Whether a CSV file holds nothing but line ends, if that can be told."""
+        given = {name: value for name, value in self.options.items() if name in ("compression", "encoding", "skip", "comment")}
+        lines = {
+            "auto_detect": False, "strict_mode": False, "header": False, "delim": "\x01", "quote": "", "escape": "",
+            "columns": {"line": "VARCHAR"},
+        }  # fmt: skip
+        read = duckdb.reader([file.at], {"hive_partitioning": False, **given, **lines})
+        try:
+            return not self.connection.execute(f"SELECT 1 FROM read_csv({read}) WHERE trim(line) <> '' LIMIT 1").fetchall()
+        except duckdb.Error:
+            return False
 
     def _json(self) -> dict[_Key, tuple[int, Layout]]:
         """What is in the new files together: a name that one of them lacks is no value there."""
@@ -228,7 +248,54 @@ class _Resolver:
         layout: Layout = ()
         if filled:
             layout = self._batch(filled, lambda paths: self._described(f"read_json({duckdb.reader(paths, options)})"))
-        return {self._key(file): (-1, layout if file.size else ()) for file in self.fresh}
+            if layout == (Column("json", "JSON"),) and not self._batch(filled, self._any_json):
+                layout = ()
+            layout = _emptied(layout, self._valueless(filled, tuple(column for column in layout if column.type == "JSON")))
+        found = {self._key(file): (-1, layout if file.size else ()) for file in self.fresh}
+        self._spelled_alike(self.contents | found)
+        return found
+
+    def _any_json(self, paths: list[str]) -> bool:
+        options = self._alone(columns={"json": "JSON"})
+        return bool(self.connection.execute(f"SELECT 1 FROM read_json({duckdb.reader(paths, options)}) LIMIT 1").fetchall())
+
+    def _valueless(self, files: Sequence[File], columns: Layout) -> set[str]:
+        """Which of the columns that the engine calls JSON are so for lack of values, and not for values of several kinds."""
+        if not columns:
+            return set()
+        part = Part(tuple(file.at for file in files), columns)
+        table = relation.table("json", self.options, part, {column.name.lower(): "JSON" for column in columns})
+        counts = ", ".join(f"count({duckdb.quoted(column.name)})" for column in columns)
+        (counted,) = self.connection.execute(f"SELECT {counts} FROM {table}").fetchall()
+        return {column.name for column, number in zip(columns, counted, strict=True) if not number}
+
+    def _spelled_alike(self, contents: Mapping[_Key, tuple[int, Layout]]) -> None:
+        """Raises BadFiles for names that differ by case only. SQL takes them for one; the engine would make a name up for the second,
+        by which no file has a value."""
+        names = {column.name for file in self.files for column in contents[self._key(file)][1]}
+        lower = {name.lower() for name in names}
+        if len(lower) == len(names) and not any(base not in names and base.lower() in lower for name in names for base in _bases(name)):
+            return
+        # Rare, and only the files themselves tell a made up name from one that looks like it.
+        options = {name: value for name, value in self.options.items() if name in ("format", "compression", "maximum_object_size")}
+        fresh = {file.path for file in self.fresh}
+        files = sorted((file for file in self.files if contents[self._key(file)][1]), key=lambda file: (file.path in fresh, file.path))
+        keys = "SELECT DISTINCT {0}, unnest(json_keys(json)) FROM read_json_objects({1})"
+        given = duckdb.reader([file.at for file in files], {"hive_partitioning": False, **options, "filename": _FILE})
+        held: dict[str, list[str]] = {}
+        for at, name in self.connection.execute(keys.format(duckdb.quoted(_FILE), given)).fetchall():
+            held.setdefault(at, []).append(name)
+        spelled: dict[str, str] = {}
+        bad = {}
+        for file in files:
+            own: dict[str, str] = {}
+            for name in sorted(held.get(file.at, ())):
+                was = spelled.get(name.lower(), own.setdefault(name.lower(), name))
+                if was != name:
+                    bad[file.path] = fault.spelled(self.source, was, name, file.path)
+            spelled |= {} if file.path in bad else own
+        if bad:
+            raise BadFiles(bad)
 
     # The source's columns
 
@@ -266,11 +333,16 @@ class _Resolver:
         return {lower: Column(name, types.get(lower, pinned.get(lower, "VARCHAR"))) for lower, name in names.items()}
 
     def _pinned(self) -> dict[str, str]:
-        """Types found earlier. What was declared then, and is no more, is found anew."""
+        """Types found earlier. What was declared then, and is no more, is found anew, and so is what had no value yet."""
         if self.before is None:
             return {}
-        declared = {name.lower() for name in self.before.source.columns} | self.declared.keys()
-        return {column.name.lower(): column.type for column in self.before.columns if column.name.lower() not in declared}
+        unknown = {name.lower() for name in self.before.source.columns} | self.declared.keys()
+        held: dict[str, set[str]] = {}
+        for column in (column for layout in self.before.layouts for column in layout):
+            held.setdefault(column.name.lower(), set()).add(column.type)
+        empty = {name for name, types in held.items() if types <= EMPTY}
+        unknown |= {c.name.lower() for c in self.before.columns if c.name.lower() in empty and c.type == _UNTYPED.get(self.source.format)}
+        return {column.name.lower(): column.type for column in self.before.columns if column.name.lower() not in unknown}
 
     def _new(self) -> list[File]:
         """Files whose content the version before did not have, with all that they hold known by now."""
@@ -283,6 +355,9 @@ class _Resolver:
         new = self._new()
         had = {column.name.lower(): column.name for column in self.before.columns} if self.before else {}
         wanted = had if self.source.options.get("union_by_name") else {**{name.lower(): name for name in self.source.columns}, **had}
+        if self.source.format == "csv" and wanted:
+            problems += [fault.emptied(self.source, file.path) for file in new if not self.contents[self._key(file)][1]]
+            new = [file for file in new if self.contents[self._key(file)][1]]
         for lower, name in wanted.items():
             if self.source.format == "json":
                 # What one JSON file lacks is no value there, as long as another one has it.
@@ -317,8 +392,7 @@ class _Resolver:
                     types[name] = wider
         if problems:
             raise _one(problems.values())
-        # Nothing has been seen in it yet.
-        return {name: "INTEGER" if type_ in EMPTY else type_ for name, type_ in types.items()}
+        return {name: _UNTYPED["parquet"] if type_ in EMPTY else type_ for name, type_ in types.items()}
 
     def _layouts(self) -> dict[Layout, File]:
         """Every layout, and the first file that has it; those of known files first."""
@@ -334,7 +408,7 @@ class _Resolver:
             for column in layout:
                 name, is_ = column.name.lower(), column.type
                 was = types.get(name)
-                if name in self.declared or (was is not None and (was in ("VARCHAR", "JSON") or is_ in ("JSON", *EMPTY))):
+                if name in self.declared or is_ in EMPTY or (was is not None and (was in ("VARCHAR", "JSON") or is_ == "JSON")):
                     continue
                 if was is None or (accept and was != is_):
                     types[name] = is_ if was is None else common(was, is_) or ("DOUBLE" if {was, is_} <= _NUMBERS else "JSON")
@@ -342,7 +416,7 @@ class _Resolver:
                     problems.setdefault(name, fault.retyped(self.source, column.name, was, is_, file.path))
         if problems:
             raise _one(problems.values())
-        return types
+        return {column.name.lower(): _UNTYPED["json"] for layout in self._layouts() for column in layout if column.type in EMPTY} | types
 
     def _csv_types(self, pinned: dict[str, str], accept: bool) -> dict[str, str]:
         """CSV: pinned types; the others as the engine finds them in the first files of a layout. The dates' format is pinned too."""
@@ -384,9 +458,8 @@ class _Resolver:
 
     def _dates(self, types: Mapping[str, str]) -> None:
         """Pin how dates are written where that is not ISO: 01/02 alone would be read as another day than beside 12/31."""
-        wanted = {"dateformat": "DATE", "timestampformat": "TIMESTAMP"}
         wanted = {
-            option: type_ for option, type_ in wanted.items()
+            option: type_ for type_, option in _FORMATTED.items()
             if option not in self.options and option not in self.found and any(t.upper() == type_ for t in types.values())
         }  # fmt: skip
         for layout, file in self._layouts().items() if wanted else ():
@@ -406,7 +479,7 @@ class _Resolver:
                     self.found.setdefault(option, str(written))
 
     def _folder_types(self, pinned: dict[str, str], accept: bool) -> dict[str, str]:
-        """Of columns that folders make. Each value must be one of the type, or its file is named."""
+        """Of columns that folders make. Each value must be one of the type, written as the engine would, or its file is named."""
         values: dict[str, dict[str, str]] = {}
         for path, pairs in self.folders.items():
             for name, value in pairs.items():
@@ -418,7 +491,8 @@ class _Resolver:
             type_ = _type_of(found)
             if name in pinned and not accept:
                 for value, path in found.items():
-                    fits = f"TRY_CAST({duckdb.literal(value)} AS {pinned[name]}) IS NOT NULL"
+                    text = duckdb.literal(value)
+                    fits = f"CAST(TRY_CAST({text} AS {pinned[name]}) AS VARCHAR) IS NOT DISTINCT FROM {text}"
                     if pinned[name] != "VARCHAR" and value != _NOTHING and not self.connection.execute(f"SELECT {fits}").fetchall()[0][0]:
                         raise fault.retyped(self.source, name, pinned[name], f'"{value}"', path)
                 type_ = pinned[name]
@@ -482,9 +556,11 @@ class _Resolver:
         return {named[at].path: number for at, number, _, _ in rows}
 
     def _rounds(self, name: str, types: Mapping[str, str]) -> bool:
-        """Whether the engine would make the found type of text that is not quite of it: 1.5 would become 2."""
+        """Whether the engine would make the found type of text that is not quite of it: 1.5 would become 2, 10:00+02 would be 10:00."""
         type_ = types[name.lower()]
-        return name.lower() not in self.declared and (type_ in INTEGERS or (type_ == "DATE" and "dateformat" not in self.found))
+        # By a format, text is of the type exactly or not at all.
+        exact = _FORMATTED.get(type_) in {**self.options, **self.found}
+        return name.lower() not in self.declared and (type_ in INTEGERS or (type_ in _FORMATTED and not exact))
 
     def _place(self, file: File, layout: Layout, column: Column, types: Mapping[str, str]) -> None:
         """Raises _Other at the first line of the file whose text is not of the column's type."""
@@ -525,6 +601,9 @@ class _Resolver:
         raise BadFiles(bad)
 
 
+_FORMATTED = {"DATE": "dateformat", "TIMESTAMP": "timestampformat"}
+_UNTYPED = {"parquet": "INTEGER", "json": "JSON"}
+"""What the reader reads a column as in which no file has a value yet."""
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
 _HEADS = {"skip", "comment", "header", "encoding", "compression"}
 """Options by which the first line is not the whole of the header."""
@@ -537,6 +616,11 @@ def _first(pairs: Iterable[tuple[Layout, File]]) -> dict[Layout, File]:
     return found
 
 
+def _emptied(layout: Layout, empty: set[str]) -> Layout:
+    """The columns, those told to have no value without a type."""
+    return tuple(Column(column.name, relation.NULL_TYPE) if column.name in empty else column for column in layout)
+
+
 def _joined(one: str, other: str) -> str:
     """A type that text of both types can be read as."""
     return common(one, other) or ("DOUBLE" if {one, other} <= _NUMBERS else "VARCHAR")
@@ -545,21 +629,30 @@ def _joined(one: str, other: str) -> str:
 def _other(name: str, type_: str) -> str:
     """A condition on text: it is there, and not one of the type."""
     text = duckdb.quoted(name)
-    exact = f"regexp_full_match(trim({text}), '[+-]?[0-9]+')" if type_ in INTEGERS else f"NOT contains({text}, ':')"
+    exact = f"regexp_full_match(trim({text}), '[+-]?[0-9]+')"
+    if type_ not in INTEGERS:
+        exact = f"NOT contains({text}, ':')" if type_ == "DATE" else f"NOT regexp_matches({text}, ':.*[-+Zz]')"
     return f"{text} IS NOT NULL AND (TRY_CAST({text} AS {type_}) IS NULL OR NOT {exact})"
+
+
+def _bases(name: str) -> Iterable[str]:
+    """What the engine may have made a name of, to tell it from another one: a, or A_1, of A_1_1."""
+    while (base := re.sub(r"_\d+$", "", name)) != name:
+        yield base
+        name = base
 
 
 def _type_of(values: Iterable[str]) -> str:
     """What values of a folder's key are, as the engine would say."""
     given = [value for value in values if value != _NOTHING]
-    if given and all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", value, re.ASCII) for value in given):
+    if given and all(re.fullmatch(r"0|-?[1-9]\d{0,17}", value, re.ASCII) for value in given):
         return "BIGINT"
     return "DATE" if given and all(re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) for value in given) else "VARCHAR"
 
 
 def _head(path: str) -> bytes | None:
     """The header line of a text file, if it is certain where that ends."""
-    if path.endswith((".gz", ".zst")):
+    if path.lower().endswith((".gz", ".zst")):
         return None
     try:
         with Path(path).open("rb") as file:

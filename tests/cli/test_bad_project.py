@@ -49,6 +49,24 @@ def test_an_unknown_key_is_placed_and_the_nearest_is_advised(project: Project, o
     assert error["advice"] == f"Did you mean `{nearest}`?"
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("hive_partitioning: no", "`hive_partitioning` must be true or false; it is `no`"),
+        ("skip: one", "`skip` must be a whole number; it is `one`"),
+        ("delim: ''", "`delim` must be text that is not empty; it is ``"),
+        ("delim: 1", "`delim` must be text that is not empty; it is `1`"),
+        ("nullstr: 0", "`nullstr` must be text or a list of texts; it is `0`"),
+    ],
+)
+def test_a_read_option_of_another_type_is_placed(project: Project, option: str, told: str) -> None:
+    project.replace(YAML, "volatility: daily", f"volatility: daily\n    options: {{{option}}}")
+    error = refused(project).error
+    name = option.split(":")[0]
+    assert (error["code"], error["what"]) == ("project.invalid", told)
+    assert error["where"].split(":")[1] == place_of(project, YAML, f"{{{option}", name).split(":")[1]
+
+
 def test_a_duplicate_key_is_refused_where_it_stands_again(project: Project) -> None:
     text = project.read(YAML)
     project.write(YAML, text + "\nlimits: {memory: 2GB}\n")

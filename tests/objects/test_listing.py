@@ -12,7 +12,7 @@ from forebay.objects.listing import Object, fixed, joined, matching, placed, und
 
 def _names(pattern: str, *keys: str) -> list[str]:
     objects = [Object(f"s3://b/{key}", 1, 0, "tag") for key in keys]
-    return [one.url.removeprefix("s3://b/") for one in matching(f"s3://b/{pattern}", objects, (".csv",))]
+    return [one.url.removeprefix("s3://b/") for one in matching(f"s3://b/{pattern}", objects, lambda url: url.endswith(".csv"))]
 
 
 def test_a_glob_matches_within_folders_and_two_stars_across_them() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 from small import SALES, Small, sales, settle
 
@@ -213,6 +215,35 @@ def test_a_folder_lists_its_files_of_the_format_and_leaves_out_hidden_ones(tmp_p
         (tmp_path / "d" / name).write_text("a\n1\n")
     found = listing(Source("s", ("d",), "csv"), tmp_path)
     assert [str(Path(path).relative_to(tmp_path)) for path in found] == ["d/a.csv", "d/b.csv", "d/sub/c.csv"]
+
+
+@pytest.mark.parametrize(
+    ("form", "endings"),
+    [
+        ("csv", "csv tsv csv.gz csv.zst tsv.gz tsv.zst CSV TSV CSV.gz"),
+        ("json", "json jsonl ndjson json.gz jsonl.gz ndjson.gz json.zst jsonl.zst ndjson.zst JSON"),
+        ("parquet", "parquet PARQUET"),
+    ],
+)
+def test_a_folder_lists_every_ending_of_the_format(tmp_path: Path, form: str, endings: str) -> None:
+    for ending in endings.split():
+        (tmp_path / f"{ending.replace('.', '_')}.{ending}").touch()
+    for other in ("a.txt", "a.csv.bak", "csv", "a.parquet.gz"):
+        (tmp_path / other).touch()
+    found = [Path(path).name.split(".", 1)[1] for path in listing(Source("s", (".",), form), tmp_path)]  # type: ignore[arg-type]
+    assert sorted(found) == sorted(endings.split())
+
+
+def test_files_of_all_endings_in_a_folder_are_read(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data", "format": "csv"}}, tier2={"t": "SELECT a, b FROM s"})
+    small.write("data/1.CSV", "a,b\n1,x\n")
+    small.write("data/2.TSV", "a\tb\n2\tx\n")
+    small.write("data/3.tsv.gz", "").write_bytes(gzip.compress(b"a\tb\n3\tx\n"))
+    with duckdb.connect() as connection:
+        target = small.folder / "data/4.tsv.zst"
+        connection.execute(f"COPY (SELECT 4 AS a, 'x' AS b) TO '{target}' (FORMAT csv, DELIMITER '\t', COMPRESSION zstd)")
+    small.refresh()
+    assert small.rows("tier2.t") == [(1, "x"), (2, "x"), (3, "x"), (4, "x")]
 
 
 def test_a_file_matched_by_two_patterns_is_read_once(small: Small) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import msgspec
+import pyarrow
 import pytest
+from pyarrow import parquet
 from small import Small, sales, settle
 
 from forebay.engines import duckdb as engine
@@ -19,6 +23,7 @@ from forebay.refresh.drift import common
 from forebay.state.store import Store
 
 ALL = {"all": "SELECT * FROM s"}
+ZIPPED = gzip.compress(b"", mtime=0)
 
 
 def shop(small: Small, tier2: Any = None, **source: Any) -> Small:
@@ -213,6 +218,28 @@ def test_csv_text_that_is_not_of_the_type_found_at_first_is_named_with_file_line
     assert small.rows("tier2.all") == [(1, 1)]
 
 
+@pytest.mark.parametrize("text", ["2024-01-31 10:00:00+02", "2024-07-01T00:30:00-05:00", "2024-07-01T00:30:00Z"])
+def test_an_offset_is_not_dropped_from_a_moment_that_is_to_have_none(small: Small, text: str) -> None:
+    shop(small)
+    small.write("data/s/1.csv", "a\n2024-01-31 10:00:00\n2024-01-31 10:00:00 UTC\n2024-01-31T10:00\n")
+    small.refresh()
+    assert columns(small) == {"a": "TIMESTAMP"}
+    small.write("data/s/2.csv", f"a\n2024-02-29 23:59:59.123456\n{text}\n")
+    assert kept(small) == ("source.retyped", "2.csv:3")
+    shop(small, columns={"a": "timestamptz"})
+    small.refresh()
+    assert len(small.rows("tier2.all")) == 5
+
+
+def test_dates_of_a_format_that_the_author_gives_are_of_their_type(small: Small) -> None:
+    shop(small, options={"dateformat": "%d.%m.%Y", "timestampformat": "%d.%m.%Y %H:%M%z"})
+    small.write("data/s/1.csv", "a,b\n31.01.2024,31.01.2024 10:00+02\n")
+    small.refresh()
+    small.write("data/s/2.csv", "a,b\n01.02.2024,01.02.2024 10:00+02\n")
+    assert not small.refresh().sources.kept
+    assert columns(small)["a"] == "DATE"
+
+
 def test_text_rounds_to_no_integer_even_at_first(small: Small) -> None:
     shop(small)
     small.write("data/s/1.csv", "id,v\n" + "1,1\n" * 50_000 + "1,1.5\n")
@@ -307,6 +334,113 @@ def test_whole_numbers_and_names_in_another_order_are_no_drift_in_json(small: Sm
     small.write("data/s/2.json", '{"w":"b","v":2}\n')
     assert not small.refresh().sources.kept
     assert small.rows("tier2.all") == [(1.5, "a"), (2.0, "b")]
+
+
+def test_json_names_that_differ_by_case_only_are_named_whether_they_come_together_or_later(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    small.write("data/s/1.json", '{"a":1}\n')
+    other = small.write("data/s/2.json", '{"A":2}\n')
+    with pytest.raises(ForebayError, match=r"source.unreadable: .*2.json: .*`a` and `A` differ by case only"):
+        small.refresh()
+    other.unlink()
+    small.refresh()
+    small.write("data/s/2.json", '{"A":2}\n')
+    assert kept(small) == ("source.unreadable", "2.json")
+    small.declare(sources={"s": {"path": "data/s/*.json", "on_bad_file": "skip"}}, tier2=ALL)
+    small.write("data/s/3.json", '[{"a":3,"b":null,"A":4}]\n')
+    small.write("data/s/4.json", '{"a":5}\n')
+    small.refresh()
+    assert [Path(bad.file.path).name for bad in small.edition().sources["s"].skipped] == ["2.json", "3.json"]
+    assert small.rows("tier2.all") == [(1,), (5,)]
+
+
+def test_a_json_name_that_looks_like_one_the_engine_makes_up_is_a_name(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    small.write("data/s/1.json", '{"a":1,"A_1":2,"a_2":3}\n')
+    small.refresh()
+    small.write("data/s/2.json", '{"a":4,"A_1":5,"a_2":6}\n')
+    small.refresh()
+    assert small.rows("tier2.all") == [(1, 2, 3), (4, 5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "read"), [('"zz"', "VARCHAR", "zz"), ("7", "BIGINT", 7), ('"2024-01-31"', "DATE", date(2024, 1, 31))]
+)
+def test_a_json_column_without_a_value_has_no_type_yet(small: Small, value: str, type_: str, read: object) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    for number in (1, 2):
+        small.write(f"data/s/{number}.json", f'{{"id":{number},"v":null}}\n')
+        small.refresh()
+        assert columns(small)["v"] == "JSON"
+    small.write("data/s/3.json", f'{{"id":3,"v":{value}}}\n')
+    small.refresh()
+    assert columns(small) == {"id": "BIGINT", "v": type_}
+    assert small.rows("tier2.all") == [(1, None), (2, None), (3, read)]
+    small.write("data/s/4.json", '{"id":4,"v":null}\n')
+    assert not small.refresh().sources.kept
+    assert columns(small)["v"] == type_
+
+
+def test_a_json_column_of_values_of_all_kinds_stays_json(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    small.write("data/s/1.json", '{"v":1}\n{"v":{"w":null}}\n')
+    small.refresh()
+    small.write("data/s/2.json", '{"v":"zz"}\n')
+    small.refresh()
+    assert columns(small) == {"v": "JSON"}
+    assert small.rows("tier2.all") == [('"zz"',), ("1",), ('{"w":null}',)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(("values", "type_"), [(["q"], "VARCHAR"), ([[1]], "BIGINT[]"), ([date(2024, 1, 31)], "DATE")])
+def test_a_parquet_column_of_nothing_has_no_type_yet(small: Small, together: bool, values: list[Any], type_: str) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.parquet"}}, tier2=ALL)
+    small.parquet("data/s/1.parquet", "SELECT 1")
+    parquet.write_table(pyarrow.table({"v": pyarrow.nulls(1)}), small.folder / "data/s/1.parquet")
+    if not together:
+        small.refresh()
+        assert columns(small) == {"v": "INTEGER"}
+    parquet.write_table(pyarrow.table({"v": values}), small.folder / "data/s/2.parquet")
+    assert not small.refresh().sources.kept
+    assert columns(small) == {"v": type_}
+    assert small.rows("tier2.all") == [(values[0],), (None,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("2.csv", b""), ("2.csv", b"\n"), ("2.csv", b"\n\r\n\n"), ("2.csv", b"\xef\xbb\xbf"), ("2.csv.gz", ZIPPED), ("2.csv.gz", gzip.compress(b"\n", mtime=0))],
+)  # fmt: skip
+def test_an_empty_text_file_tells_no_columns(small: Small, name: str, data: bytes) -> None:
+    shop(small, path="data/s", format="csv")
+    small.write("data/s/1.csv", "id,v\n1,a\n")
+    small.write(f"data/s/{name}", "").write_bytes(data)
+    small.refresh()
+    small.write("data/s/3.csv", "id,v\n3,b\n")
+    assert not small.refresh().sources.kept
+    assert small.rows("tier2.all") == [(1, "a"), (3, "b")]
+    assert [file.rows for file in small.edition().sources["s"].files] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", ZIPPED])
+def test_an_empty_json_file_tells_no_columns(small: Small, data: bytes) -> None:
+    small.declare(sources={"s": {"path": "data/s", "format": "json"}}, tier2=ALL)
+    small.write("data/s/1.json", '{"a":1}\n')
+    small.refresh()
+    small.write("data/s/2.json.gz" if data[:1] == b"\x1f" else "data/s/2.json", "").write_bytes(data)
+    small.refresh()
+    assert columns(small) == {"a": "BIGINT"}
+    assert small.rows("tier2.all") == [(1,)]
+
+
+def test_a_file_that_is_emptied_is_named_as_empty(small: Small) -> None:
+    shop(small)
+    file = small.write("data/s/1.csv", "id,v\n1,a\n")
+    small.refresh()
+    file.write_text("\n")
+    small.write("data/s/2.csv", "id,v\n1,a\n")
+    (told,) = small.refresh().sources.kept
+    assert (told.code, Path(told.where).name) == ("source.column_lost", "1.csv")
+    assert "the file is empty" in told.what
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "json"])
@@ -516,6 +650,17 @@ def test_damaged_parquet_is_left_out_by_choice(small: Small, damage: str) -> Non
     assert small.rows("tier2.n") == [(499500,)]
 
 
+@pytest.mark.parametrize(("options", "delimiter"), [({"delim": "||"}, "||"), ({"quote": "", "escape": ""}, ","), ({"quote": ""}, ",")])
+def test_a_bad_row_is_named_whatever_stands_between_and_around_values(small: Small, options: dict[str, str], delimiter: str) -> None:
+    shop(small, options=options, on_bad_file="skip")
+    small.write("data/s/1.csv", f"id{delimiter}v\n1{delimiter}a\n")
+    bad = small.write("data/s/2.csv", f"id{delimiter}v\n1{delimiter}a\n2\n")
+    small.refresh()
+    (skipped,) = small.edition().sources["s"].skipped
+    assert (skipped.code, skipped.where) == ("source.unreadable", f"{bad}:3")
+    assert small.rows("tier2.all") == [(1, "a")]
+
+
 def test_a_source_of_bad_files_alone_is_an_error(small: Small) -> None:
     shop(small, on_bad_file="skip", columns={"id": "integer"})
     small.write("data/s/1.csv", "id,v\n1\n")
@@ -553,6 +698,25 @@ def test_partition_folders_of_text_files(small: Small, form: str) -> None:
     assert [(id_, str(day)) for id_, day in small.rows("tier2.all")] == [(1, "2024-01-31"), (1, "2024-02-01")]
     small.write(f"data/day=soon/a.{form}", text.format(1))
     assert kept(small) == ("source.retyped", f"a.{form}")
+
+
+@pytest.mark.parametrize(
+    ("first", "later"), [("5", "5.7"), ("5", "007"), ("5", "+5"), ("2024-01-31", "2024-1-31"), ("2024-01-31", "2024-01-31 10:00")]
+)
+def test_the_value_of_a_folder_is_of_the_type_found_exactly(small: Small, first: str, later: str) -> None:
+    small.declare(sources={"s": {"path": "data/**/*.csv", "options": {"hive_partitioning": True}}}, tier2=ALL)
+    small.write(f"data/k={first}/a.csv", "id\n1\n")
+    small.refresh()
+    small.write(f"data/k={later}/b.csv", "id\n2\n")
+    assert kept(small) == ("source.retyped", "b.csv")
+
+
+def test_folders_whose_keys_differ_by_case_only_make_one_column(small: Small) -> None:
+    small.declare(sources={"s": {"path": "data/**/*.csv", "options": {"hive_partitioning": True}}}, tier2=ALL)
+    small.write("data/K=1/a.csv", "id\n1\n")
+    small.write("data/k=2/a.csv", "id\n2\n")
+    small.refresh()
+    assert sorted(small.rows("tier2.all")) == [(1, 1), (2, 2)]
 
 
 # Upserts and deletes

@@ -206,7 +206,7 @@ def refresh(
     started = time.monotonic()
     folder = Folder(path)
     upkeep = read_upkeep(folder.document)
-    lake = open_lake(folder.lake, folder.name, create=True)
+    lake = open_lake(folder.lake, folder.name, folder.path, create=True)
     store = Store(lake.state)
     with held(lake, store, upkeep.lease, wait) as lease, kept_if_it_fails(store, lease, upkeep.retries) as attempt:
         current, in_lake = current_edition(store)

@@ -54,6 +54,8 @@ READ_OPTIONS = {
         "union_by_name",
     },
 }  # fmt: skip
+_SWITCHES = {"hive_partitioning", "union_by_name", "binary_as_string", "header"}
+_NUMBERS = {"skip", "sample_size", "maximum_object_size"}
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 _TYPE = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*(?: [A-Za-z]+)*)\s*(\(\s*\d+\s*(,\s*\d+\s*)?\))?(\[\])*\s*")
 _TYPES = {
@@ -183,10 +185,13 @@ class _Loader:
         source: Source = self._convert(path, given, Source)
         self._upsert(source, path)
         self._types((*path, "columns"), source.columns)
-        for option in source.options:
+        for option, value in source.options.items():
+            at = (*path, "options", option)
             if option not in READ_OPTIONS[source.format]:
                 advice = nearest(option, READ_OPTIONS[source.format])
-                self._add((*path, "options", option), f"unknown read option `{option}` for {source.format}", advice, "project.unknown_key")
+                self._add(at, f"unknown read option `{option}` for {source.format}", advice, "project.unknown_key")
+            elif wanted := _wanted(option, value):
+                self._add(at, f"`{option}` must be {wanted}, not {value!r}")
         return source
 
     def _deleted(self, written: Any, path: config.Path_) -> str | None:
@@ -445,6 +450,19 @@ def _default_limits() -> Limits:
     half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     usual = Limits()
     return Limits(memory=min(usual.memory, half), refresh_memory=min(usual.refresh_memory, half))
+
+
+def _wanted(option: str, value: bool | int | str | list[str]) -> str:
+    """What the value of a read option must be, in words; empty if it is. The engine would take `no` for text that is there, so for yes."""
+    if option in _SWITCHES or (option == "records" and isinstance(value, bool)):
+        return "" if isinstance(value, bool) else "true or false"
+    if option in _NUMBERS:
+        return "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
+    if option == "delim" and not value:
+        return "one character or more"
+    if option == "nullstr" and isinstance(value, list):
+        return ""
+    return "" if isinstance(value, str) else "text, in quotes"
 
 
 def _format(path: str) -> str | None:

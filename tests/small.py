@@ -113,7 +113,7 @@ class Small:
     @property
     def lake(self) -> Lake:
         folder = Folder(self.folder)
-        return open_lake(folder.lake, folder.name)
+        return open_lake(folder.lake, folder.name, folder.path)
 
     def edition(self, number: int | None = None) -> Edition:
         """An edition as published, by default the current one."""

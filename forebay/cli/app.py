@@ -382,7 +382,7 @@ def _open(project: Path) -> tuple[Any, Any, Any]:
     from forebay.state.store import Store  # noqa: PLC0415
 
     folder = Folder(project)
-    lake = open_lake(folder.lake, folder.name)
+    lake = open_lake(folder.lake, folder.name, folder.path)
     return folder, lake, Store(lake.state)
 
 

@@ -1,4 +1,4 @@
-"""The lake root and its layout. A root belongs to one project; another project's is refused.
+"""The lake root and its layout. A root belongs to one project in one folder; another one's is refused.
 
 project.json   whose lake this is
 state.db       editions, runs, file hashes
@@ -76,8 +76,12 @@ class Lake:
                 path.unlink(missing_ok=True)
 
 
-def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
-    """The lake at `root`. Raises ForebayError if it is another project's, or if there is none yet and `create` is false."""
+def open_lake(root: Path, project: str, folder: Path, *, create: bool = False) -> Lake:
+    """The lake at `root` of the project in `folder`. Raises ForebayError if it is another project's, or another folder's of a project of
+    that name, or if there is none yet and `create` is false.
+
+    A lake that knows no folder belongs to the first one that refreshes: to which `create` is true.
+    """
     about = root / "project.json"
     odd = next((character for character in "#?%" if character in str(root)), None)
     if odd is not None:
@@ -88,7 +92,7 @@ def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
     if about.exists():
         try:
             found = json.loads(about.read_text())
-            owner, place = found["project"], found["root"]
+            owner, place, home = found["project"], found["root"], found.get("folder")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ForebayError("lake.unreadable", f"cannot tell whose lake this is: {error}", where=str(about)) from None
         if owner != project:
@@ -101,6 +105,14 @@ def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
                 "lake.moved", f"this lake was made at {place}, and its Iceberg tables name files by their full path", where=str(root),
                 advice="Move it back, or delete it and call `forebay refresh`",
             )  # fmt: skip
+        if home is None and create:
+            _label(about, project, root, folder)
+        elif home not in (None, str(folder)):
+            raise ForebayError(
+                "lake.foreign", f"this lake belongs to project `{owner}` in {home}, not to the one in {folder}", where=str(root),
+                advice="Set `lake:` in forebay.yaml to a folder of its own. If the project has moved for good, delete `folder` from "
+                "project.json in the lake, and call `forebay refresh`",
+            )  # fmt: skip
     elif not create:
         raise ForebayError(
             "edition.none", "nothing has been published yet", advice="`forebay refresh` builds and publishes the first edition"
@@ -112,9 +124,7 @@ def open_lake(root: Path, project: str, *, create: bool = False) -> Lake:
                 advice="Set `lake:` in forebay.yaml to a new folder",
             )  # fmt: skip
         root.mkdir(parents=True, exist_ok=True)
-        fresh = root / f"{_FRESH}{os.getpid()}"
-        fresh.write_text(json.dumps({"project": project, "root": str(root)}))
-        fresh.rename(about)
+        _label(about, project, root, folder)
     return Lake(root)
 
 
@@ -124,3 +134,9 @@ def _touched(folder: Path) -> float:
         return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
     except OSError:
         return time.time()
+
+
+def _label(about: Path, project: str, root: Path, folder: Path) -> None:
+    fresh = root / f"{_FRESH}{os.getpid()}"
+    fresh.write_text(json.dumps({"project": project, "root": str(root), "folder": str(folder)}))
+    fresh.rename(about)

@@ -281,6 +281,8 @@ class Edition(Declared, frozen=True):
     """What was counted to choose the split, by counting query."""
     work: dict[str, Work] = msgspec.field(default_factory=dict)
     """What the refresh that published this edition built, by the tables' full names."""
+    builds: dict[str, tuple[Work, ...]] = msgspec.field(default_factory=dict)
+    """For each table the last build of its SQL, and the one of most rows if that is another: by this refresh or one before."""
     seconds: float = 0.0
     """How long that refresh took until it published."""
     checks: tuple[Finding, ...] = ()

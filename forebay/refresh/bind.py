@@ -132,8 +132,7 @@ class _Binder:
             return None
         stage = Stage(table.name, table.sql, table.line)
         try:
-            columns = self._bind(stage, table.file, stage.sql)
-            self.schemas[table.name] = columns
+            columns = self._described(stage, table.file, stage.sql)
             for place, names in (("key", table.key), ("partition_by", (table.partition_by,)), ("sort_by", table.sort_by)):
                 for name in names:
                     if name is not None and name not in columns:
@@ -144,8 +143,15 @@ class _Binder:
             if isinstance(stored, str):
                 raise ForebayError(
                     "tier2.type", f"column `{stored}` of Tier-2 table `{table.name}` is {columns[stored]}, which Iceberg cannot hold",
-                    where=table.file, advice="Cast it to another type in the SELECT",
+                    where=f"{table.file}:{table.line}", advice="Cast it to another type in the SELECT",
                 )  # fmt: skip
+            for column in stored:
+                if column.name == table.partition_by and (column.stored.endswith("[]") or column.stored == "BLOB"):
+                    what = f"column `{column.name}` is {column.type}, and nothing can be partitioned by that"
+                    path = ("tier2", table.name, "partition_by")
+                    raise self.document.error(path, what, "Name a column of text, numbers or dates", "tier2.type")
+            self._empty(table.name, columns)
+            self.schemas[table.name] = columns
         except ForebayError as error:
             self.problems.append(error)
             self.broken.add(table.name)
@@ -301,7 +307,8 @@ class _Binder:
             if isinstance(stored, str):
                 raise ForebayError(
                     "source.type", f"column `{stored}` of source `{name}` is {kept[stored]}, which Iceberg cannot hold",
-                    where="forebay.yaml", advice=f"Give it another type under `sources.{name}.columns`, or do not read it in a run",
+                    where=self.document.where(("sources", name)),
+                    advice=f"Give it another type under `sources.{name}.columns`, or do not read it in a run",
                 )  # fmt: skip
             sql = f"SELECT {', '.join(duckdb.quoted(column) for column in kept)} FROM {duckdb.quoted(name)}"
             details.append(
@@ -342,7 +349,13 @@ class _Binder:
         )
 
     def _bind(self, stage: Stage, file: str, sql: str, types: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Create `stage` empty; its columns and types. Raises ForebayError at file:line:column of the author's text.
+        """Create `stage` empty; its columns and types. Raises ForebayError at file:line:column of the author's text."""
+        columns = self._described(stage, file, sql, types)
+        self._empty(stage.name, columns)
+        return columns
+
+    def _described(self, stage: Stage, file: str, sql: str, types: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The columns of `stage` and their types.
 
         DESCRIBE binds and executes nothing. `CREATE TABLE … WITH NO DATA` would evaluate constant expressions, however long they take.
         """
@@ -355,9 +368,7 @@ class _Binder:
             where = file if position is None else stage.place(file, sql, position - len(head))
             raise ForebayError("sql.bind", re.sub(r"\s*\n\s*", " ", text), where=where, advice=_binding_advice(text)) from None
         # A column of NULLs becomes one of integers when a table is made of it.
-        columns = {row[0]: row[1].replace('"NULL"', "INTEGER") for row in described}
-        self._empty(stage.name, columns)
-        return columns
+        return {row[0]: row[1].replace('"NULL"', "INTEGER") for row in described}
 
 
 def _binding_advice(text: str) -> str:

@@ -56,7 +56,7 @@ def build(
             connection.execute(f"CREATE VIEW {duckdb.quoted(name)} AS {reading(full, versions, tables)}")
         written = write(connection, definition, folder, progress, stored_before)
         check_key_of_table(connection, definition, written.files)
-        check_dates(connection, definition, written.files)
+        check_values(connection, definition, written)
         rows = check_rows(connection, definition, written)
         for name in definition.reads:
             unchanged(versions[name].files if name in versions else ())
@@ -166,12 +166,39 @@ def check_key_of_table(connection: duckdb.Connection, definition: Definition, wr
             )  # fmt: skip
 
 
-def check_dates(connection: duckdb.Connection, definition: Definition, written: Sequence[Path]) -> None:
+def check_values(connection: duckdb.Connection, definition: Definition, written: Written) -> None:
+    """Raise ForebayError if the files hold a value that Iceberg does not know, though DuckDB holds it in a column of that type."""
+    files = duckdb.files([str(path) for path in written.files], "parquet", {}, {})
+    _check_dates(connection, definition, files)
+    _check_sums(connection, definition, written, files)
+
+
+def _check_sums(connection: duckdb.Connection, definition: Definition, written: Written, files: str) -> None:
+    """DuckDB lets a sum of decimals go to 39 digits, and says that they are 38."""
+    wide = [column for column in written.columns if column.stored.startswith("DECIMAL(38,")]
+    if not wide:
+        return
+    beyond = ", ".join(f"max(abs({duckdb.quoted(c.name)})) > CAST('{_greatest(c.stored)}' AS {c.stored})" for c in wide)
+    for column, overflows in zip(wide, connection.execute(f"SELECT {beyond} FROM ({files})").fetchall()[0], strict=True):
+        if overflows:
+            raise ForebayError(
+                "refresh.failed", f"column `{column.name}` overflows: it is {column.type}, and holds a sum of more than 38 digits",
+                where=f"{definition.file}:{definition.line}, table `{definition.name}`",
+                advice="Cast what is summed to DOUBLE, or to a DECIMAL of fewer digits",
+            )  # fmt: skip
+
+
+def _greatest(decimal: str) -> str:
+    """The greatest number of a DECIMAL(38,…), as text."""
+    scale = int(decimal.removesuffix(")").partition(",")[2])
+    return "9" * (38 - scale) + "." + "9" * scale
+
+
+def _check_dates(connection: duckdb.Connection, definition: Definition, files: str) -> None:
     """Iceberg readers know the years 1 to 9999; DuckDB also knows others, and infinity."""
     dated = [column.name for column in definition.columns if column.stored.startswith(("DATE", "TIMESTAMP"))]
     if not dated:
         return
-    files = duckdb.files([str(path) for path in written], "parquet", {}, {})
     ends = ", ".join(f"min({duckdb.quoted(name)})::VARCHAR, max({duckdb.quoted(name)})::VARCHAR" for name in dated)
     beyond = ", ".join(
         f"coalesce(min({duckdb.quoted(name)}) < '0001-01-01' OR max({duckdb.quoted(name)}) >= '10000-01-01', false)" for name in dated

@@ -107,7 +107,7 @@ def _looking(path: Path) -> Iterator[tuple[Folder, Lake, Store, Edition | None]]
     folder = Folder(path)
     with tempfile.TemporaryDirectory(prefix="forebay-") as scratch:
         try:
-            lake = open_lake(folder.lake, folder.name)
+            lake = open_lake(folder.lake, folder.name, folder.path)
         except ForebayError as error:
             if error.code != "edition.none":
                 raise

@@ -20,7 +20,7 @@ from forebay.lake.root import Lake
 from forebay.project.edition import Definition, File, Sliced, SourceVersion, StoredColumn, Table
 from forebay.project.project import Limits
 from forebay.refresh.account import rows_by_value, unbalanced, unbalanced_part
-from forebay.refresh.build import check_dates, check_key_of_table, check_rows, complete, stored, unchanged, working
+from forebay.refresh.build import check_key_of_table, check_rows, check_values, complete, stored, unchanged, working
 from forebay.refresh.pieces import Piece, part, partition, read_by
 from forebay.refresh.plan import Planned
 from forebay.refresh.slices import Slice, find, over, reading
@@ -198,7 +198,7 @@ class _Work:
         written = write(self.connection, definition, place, progress, () if self.sliced.aggregates else self.stored_before)
         check_rows(self.connection, definition, written)
         if not self.sliced.aggregates:
-            check_dates(self.connection, definition, written.files)
+            check_values(self.connection, definition, written)
         unchanged(file for piece in pieces for file in self.files[piece.fingerprint])
         self._others_unchanged(slicing.reads[0])
         self._keep(pieces, written, definition, place, round(time.monotonic() - started, 3))
@@ -325,7 +325,7 @@ class _Work:
         )
         check_rows(self.connection, definition, written)
         check_key_of_table(self.connection, definition, written.files)
-        check_dates(self.connection, definition, written.files)
+        check_values(self.connection, definition, written)
         unchanged(files)
         self._others_unchanged(slicing.reads[1])
         by = self.definition.partition_by if self.partition else None

@@ -11,6 +11,9 @@ from forebay.project.edition import Definition, Edition, Sliced, SourceVersion, 
 from forebay.refresh.news import News
 from forebay.refresh.pieces import Piece, pieces
 
+_FORESEEN = 10
+"""How many times the rows of the largest build may be read for its seconds to say anything."""
+
 
 class SourceChange(msgspec.Struct, frozen=True):
     """How a source differs from the last edition. Paths as the edition and the listing give them."""
@@ -123,7 +126,7 @@ def plan(
                 bytes_in=sum(current.bytes for current in read),
                 sliced=sliced,
                 pieces=made,
-                seconds=_about(previous.work.get(definition.name) if previous else None, rows_in),
+                seconds=about(previous.builds.get(definition.name, ()) if previous else (), rows_in),
             )
         )
     moved = previous is None or {t.definition.name: t.fingerprint for t in tables} != {n: t.fingerprint for n, t in previous.tables.items()}
@@ -137,9 +140,24 @@ def plan(
     )
 
 
-def _about(work: Work | None, rows: int) -> float | None:
-    """The seconds that reading so many rows takes, as last time. What a build takes whatever it reads is not told apart."""
-    return round(work.seconds * max(rows, 1) / work.rows, 2) if work is not None and work.rows else None
+def about(builds: Sequence[Work], rows: int) -> float | None:
+    """The seconds that reading so many rows takes, by the last build and the largest; None if nothing like it has been built.
+
+    A build takes some time whatever it reads. Two builds of about the same size do not tell how much that is, and one does not either.
+    """
+    if not builds or not 0 < rows <= _FORESEEN * builds[-1].rows:
+        return None
+    last, largest = builds[0], builds[-1]
+    if largest.rows < 2 * last.rows:
+        return round(largest.seconds * rows / largest.rows, 2)
+    per_row = max(largest.seconds - last.seconds, 0.0) / (largest.rows - last.rows)
+    return round(max(last.seconds + per_row * (rows - last.rows), 0.0), 2)
+
+
+def remembered(before: Sequence[Work], done: Work) -> tuple[Work, ...]:
+    """What `about` goes by after another build: this one, and the one of most rows."""
+    largest = max((done, *before), key=lambda work: work.rows)
+    return (done,) if largest is done else (done, largest)
 
 
 def _to_read(version: SourceVersion, made: Sequence[Piece] | None) -> SourceVersion:

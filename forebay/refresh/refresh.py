@@ -37,7 +37,7 @@ from forebay.refresh.failing import kept_if_it_fails
 from forebay.refresh.gather import Faults
 from forebay.refresh.lease import held
 from forebay.refresh.news import News, Told
-from forebay.refresh.plan import Plan, Planned, plan, with_news
+from forebay.refresh.plan import Plan, Planned, plan, remembered, with_news
 from forebay.retention.gc import Collected, tidy
 from forebay.state.store import Store, now
 
@@ -209,7 +209,7 @@ def refresh(
     started = time.monotonic()
     folder = Folder(path)
     upkeep = read_upkeep(folder.document)
-    lake = open_lake(folder.lake, folder.name, create=True)
+    lake = open_lake(folder.lake, folder.name, folder.path, create=True)
     store = Store(lake.state)
     with held(lake, store, upkeep.lease, wait) as lease, kept_if_it_fails(store, lease, upkeep.retries) as attempt:
         current, in_lake = current_edition(store)
@@ -253,7 +253,7 @@ def refresh(
                 current.number, False, 0, time.monotonic() - started, tuple(told), sources=work.news, checks=found,
                 accounts=accounts(current),
             )  # fmt: skip
-        edition = _edition(work, tables, _next_number(lake, current), counts, done, time.monotonic() - started, found)
+        edition = _edition(work, current, tables, _next_number(lake, current), counts, done, time.monotonic() - started, found)
         lease.check()
         _stage(edition, lake)
         store.publish(edition.number, edition.published_at, msgspec.json.encode(edition).decode(), lease.token)
@@ -380,6 +380,7 @@ def _to_check(version: SourceVersion, current: Edition | None) -> bool:
 
 def _edition(
     work: Prospect,
+    current: Edition | None,
     tables: Mapping[str, Table],
     number: int,
     counts: Counts,
@@ -390,9 +391,18 @@ def _edition(
     return Edition(
         number=number, published_at=now(), project=work.project, sources=work.versions, tables=dict(tables),
         calculations=work.bound.calculations, input_types=work.bound.input_types, counts=dict(counts.used),
-        work={name: done[name] for name in tables if name in done}, seconds=round(seconds, 3),
+        work={name: done[name] for name in tables if name in done}, builds=_builds(current, tables, done), seconds=round(seconds, 3),
         checks=checks, binding=binding(work.bound, all_known=not counts.unknown),
     )  # fmt: skip
+
+
+def _builds(current: Edition | None, tables: Mapping[str, Table], done: Mapping[str, Work]) -> dict[str, tuple[Work, ...]]:
+    """What is known of how long builds take. Those of other SQL say nothing."""
+    before: dict[str, tuple[Work, ...]] = {}
+    if current is not None:
+        same = {n for n, t in current.tables.items() if n in tables and tables[n].definition.canonical == t.definition.canonical}
+        before = {name: builds for name, builds in current.builds.items() if name in same}
+    return {**before, **{name: remembered(before.get(name, ()), work) for name, work in done.items() if name in tables}}
 
 
 def _next_number(lake: Lake, current: Edition | None) -> int:

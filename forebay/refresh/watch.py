@@ -243,7 +243,7 @@ class Watch:
     def _kept(self, error: ForebayError) -> Failure | None:
         """The failure as the refresh kept it in state; None if it could not, or did not come so far."""
         try:
-            lake = open_lake(self._folder.lake, self._folder.name)
+            lake = open_lake(self._folder.lake, self._folder.name, self._folder.path)
             found = Store(lake.state).failure()
         except (ForebayError, OSError):
             return None

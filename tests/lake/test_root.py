@@ -1,4 +1,4 @@
-"""A lake belongs to one project, at one place."""
+"""A lake belongs to one project in one folder, at one place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from small import Small
+from small import Small, cli
 
 from forebay.errors import ForebayError
 from forebay.lake.root import open_lake
@@ -29,6 +29,43 @@ def test_another_projects_lake_is_refused_and_left_alone(made: Small, tmp_path: 
         other.refresh()
     assert made.seen("tier2.t") == [(1,)]
     assert not made.refresh().published
+
+
+SHARED = {"lake": "../lake", "sources": {"s": {"path": "data/*.csv"}}, "tier2": {"t": "SELECT id FROM s"}}
+
+
+def shared(folder: Path, id_: int) -> Small:
+    """A project that keeps its lake beside its folder, where a copy of the folder has it too."""
+    project = Small(folder)
+    project.write("data/a.csv", f"id\n{id_}\n")
+    return project.declare(**SHARED)
+
+
+def test_a_copy_of_a_project_may_neither_publish_into_the_lake_of_the_original_nor_delete_there(tmp_path: Path) -> None:
+    original = shared(tmp_path / "p", 1)
+    original.refresh()
+    copied = shared(tmp_path / "copy", 7)
+    with pytest.raises(ForebayError, match=rf"lake.foreign: .*in {original.folder}, not to the one in {copied.folder}"):
+        copied.refresh()
+    assert cli(copied.folder, "gc").stderr.startswith("lake.foreign")
+    assert original.rows("tier2.t") == [(1,)]
+    assert not original.refresh().published
+
+
+def test_a_project_that_was_moved_takes_its_lake_over_as_the_advice_says(tmp_path: Path) -> None:
+    original = shared(tmp_path / "p", 1)
+    original.refresh()
+    original.folder.rename(tmp_path / "moved")
+    moved = Small(tmp_path / "moved")
+    with pytest.raises(ForebayError, match="delete `folder` from project.json"):
+        moved.refresh()
+    # So are lakes that older versions made.
+    label = tmp_path / "lake/project.json"
+    label.write_text(json.dumps({name: value for name, value in json.loads(label.read_text()).items() if name != "folder"}))
+    assert moved.rows("tier2.t") == [(1,)]
+    assert moved.refresh().built == 0
+    with pytest.raises(ForebayError, match="lake.foreign"):
+        shared(tmp_path / "p", 1).refresh()
 
 
 def test_a_lake_that_was_moved_is_refused_with_the_place_it_was_made_at(made: Small) -> None:
@@ -60,9 +97,9 @@ def test_a_lake_that_a_crash_left_half_made_is_finished(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Path, "rename", crash)
     with pytest.raises(RuntimeError):
-        open_lake(tmp_path / "lake", "p", create=True)
+        open_lake(tmp_path / "lake", "p", tmp_path, create=True)
     monkeypatch.setattr(Path, "rename", rename)
-    open_lake(tmp_path / "lake", "p", create=True)
+    open_lake(tmp_path / "lake", "p", tmp_path, create=True)
     assert json.loads((tmp_path / "lake/project.json").read_text())["project"] == "p"
 
 
@@ -92,4 +129,4 @@ def test_looking_makes_no_lake(small: Small) -> None:
     assert [table.why for table in made.tables] == ["new table"]
     assert not (small.folder / "lake").exists()
     with pytest.raises(ForebayError, match="edition.none"):
-        open_lake(small.folder / "lake", "small")
+        open_lake(small.folder / "lake", "small", small.folder)

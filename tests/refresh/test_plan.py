@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection
 import msgspec
 import pytest
 
-from forebay.project.edition import Definition, Edition, File, SourceVersion, StoredColumn, Table
+from forebay.project.edition import Definition, Edition, File, SourceVersion, StoredColumn, Table, Work
 from forebay.project.project import Column, Limits, Project, Source
-from forebay.refresh.plan import Plan, plan
+from forebay.refresh.plan import Plan, about, plan, remembered
 from forebay.split.names import canonical
 
 
@@ -246,3 +246,35 @@ def test_sql_that_means_something_else_has_another_canonical_text(one: str, othe
 def test_the_reason_names_at_most_two_files_of_a_kind() -> None:
     versions = {**ONE, "s": _version("s", *(_file(f"/d/{n}", content) for n, content in enumerate(("one", "b", "c", "d"), 1)))}
     assert _why(plan(TABLES, versions, EDITION, FILES, _nothing))["t"] == "s: 3 new files: 2, 3, …"
+
+
+def _work(rows: int, seconds: float) -> Work:
+    return Work("", rows, 0, seconds)
+
+
+def test_what_a_build_takes_is_told_from_the_last_one_and_the_largest() -> None:
+    whole, small = _work(45_000, 0.3), _work(7, 0.1)
+    builds = remembered((whole,), small)
+    assert builds == (small, whole)
+    assert about(builds, 45_007) == 0.3
+    assert about(builds, 1) == 0.1
+    assert about((whole,), 90_000) == 0.6
+    # The difference of two builds of about one size is chance.
+    assert about(remembered((_work(1010, 5.5),), _work(1000, 5.0)), 2020) == 11.0
+    # Nor is a build slower because it reads less.
+    assert about((_work(7, 0.4), whole), 45_007) == 0.4
+
+
+def test_what_no_build_is_like_is_not_estimated() -> None:
+    small = _work(7, 0.1)
+    assert about((), 7) is None
+    assert about((small,), 71) is None
+    assert about((small,), 0) is None
+    assert about((_work(0, 3.0),), 5) is None
+
+
+def test_the_largest_build_is_remembered_for_as_long_as_none_is_larger() -> None:
+    first, second, third = _work(100, 1.0), _work(10, 0.2), _work(20, 0.3)
+    assert remembered(remembered(remembered((), first), second), third) == (third, first)
+    again = _work(100, 2.0)
+    assert remembered((third, first), again) == (again,)

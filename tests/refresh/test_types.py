@@ -8,6 +8,7 @@ import pytest
 from small import Small
 
 from forebay.errors import ForebayError
+from forebay.refresh.check import check
 
 ROUND_TRIP = {
     "hugeint": "99999999999999999999999999999999999999::HUGEINT",
@@ -115,18 +116,39 @@ def test_dates_beyond_what_python_knows_come_back_or_are_refused_by_name(small: 
     ("value", "named"),
     [("INTERVAL '1 month'", "INTERVAL"), ("TIMESTAMP_NS '2020-01-01'", "TIMESTAMP_NS"), ("1::UHUGEINT", "UHUGEINT"), ("'101'::BIT", "BIT"),
      ("{'a': 1}", "STRUCT"), ("MAP {'a': 1}", "MAP"), ("[1, 2]::INTEGER[2]", r"INTEGER\[2\]"), ("TIMETZ '10:00:00+02'", "TIME WITH TIME ZONE"),
-     ("[1::HUGEINT]", r"HUGEINT\[\]")],
+     ("[1::HUGEINT]", r"HUGEINT\[\]"), ("(1, a)", "STRUCT")],
 )  # fmt: skip
 def test_a_type_that_iceberg_cannot_hold_is_refused_naming_table_column_and_type(small: Small, value: str, named: str) -> None:
     small.declare(sources=_source(small), tier2={"t": f"SELECT a, {value} AS q FROM s"})
-    with pytest.raises(ForebayError, match=rf"tier2.type: tier2/t.sql: column `q` of Tier-2 table `t` is {named}"):
-        small.refresh()
+    with pytest.raises(ForebayError, match=rf"tier2.type: tier2/t.sql:1: column `q` of Tier-2 table `t` is {named}"):
+        check(small.folder)
 
 
 def test_a_hugeint_beyond_38_digits_fails_and_is_never_rounded(small: Small) -> None:
     small.declare(sources=_source(small), tier2={"t": "SELECT a, 170141183460469231731687303715884105727::HUGEINT AS q FROM s"})
     with pytest.raises(ForebayError, match=r"refresh.failed: tier2/t.sql:1, table `tier2.t`"):
         small.refresh()
+
+
+@pytest.mark.parametrize("small_file", [1, 1_000_000])
+@pytest.mark.parametrize("scale", [0, 2])
+def test_a_sum_of_39_digits_is_told_as_an_overflow_of_its_column(small: Small, scale: int, small_file: int) -> None:
+    small.parquet("data/b.parquet", "SELECT 3 AS a")
+    greatest = f"CAST('{'9' * (38 - scale)}.{'9' * scale}' AS DECIMAL(38,{scale}))"
+    small.declare(
+        sources=_source(small),
+        tier2={"t": f"SELECT sum(CASE a WHEN 1 THEN {greatest} ELSE a END) AS q FROM s"},
+        limits={"small_file": small_file},
+    )
+    with pytest.raises(ForebayError, match="refresh.failed: tier2/t.sql:1, .*column `q` overflows.*38 digits. Cast"):
+        small.refresh()
+
+
+@pytest.mark.parametrize("value", ["[a]", "'a'::BLOB"])
+def test_what_nothing_can_be_partitioned_by_is_told_before_anything_is_built(small: Small, value: str) -> None:
+    small.declare(sources=_source(small), tier2={"t": {"sql": f"SELECT a, {value} AS q FROM s", "partition_by": "q"}})
+    with pytest.raises(ForebayError, match=r"tier2.type: forebay.yaml:\d+:\d+: column `q` is .*, and nothing can be partitioned by that"):
+        check(small.folder)
 
 
 PARTITIONS = {

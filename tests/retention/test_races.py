@@ -128,7 +128,7 @@ from forebay.refresh.lease import held
 from forebay.retention.gc import collect
 from forebay.state.store import Store
 
-lake = open_lake(Path(sys.argv[1]), "small")
+lake = open_lake(Path(sys.argv[1]), "small", Path(sys.argv[1]).parent)
 store = Store(lake.state)
 with held(lake, store):
     print("now", flush=True)

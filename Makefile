@@ -15,7 +15,7 @@ demo: $(VENV)/.demo ## Refresh, run and verify the retail example on real data; 
 
 test: $(VENV)/.test ## Run all tests
 	@$(BIN)/python examples/retail/get_data.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.test ## Lint, types, import contracts
 	$(BIN)/ruff check .

@@ -107,25 +107,6 @@ def test_a_value_of_the_wrong_type_is_placed(project: Project, old: str, new: st
     assert error["where"].split(":")[:2] == place_of(project, YAML, new, at).split(":")[:2]
 
 
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ("hive_partitioning: no", "must be true or false, not 'no'"),
-        ("header: 1", "must be true or false, not 1"),
-        ("delim: ''", "must be one character or more"),
-        ("skip: two", "must be a whole number, not 'two'"),
-        ("sample_size: true", "must be a whole number, not True"),
-        ("nullstr: 0", "must be text, in quotes, not 0"),
-        ("dateformat: [a]", "must be text, in quotes"),
-    ],
-)
-def test_a_read_option_of_the_wrong_type_is_placed(project: Project, option: str, said: str) -> None:
-    project.replace(YAML, "    volatility: daily\n", f"    volatility: daily\n    options: {{{option}}}\n")
-    error = refused(project).error
-    assert error["where"] == place_of(project, YAML, option)
-    assert said in error["what"]
-
-
 @pytest.mark.parametrize("levels", ["[{a: b}]", "3", "[[shop]]", "{a: b}", "[]", "null"])
 def test_levels_that_are_no_names_are_placed_in_the_yaml(project: Project, levels: str) -> None:
     project.replace(YAML, "shop: [shop]", f"shop: {levels}")

@@ -98,6 +98,8 @@ class Document:
                 int(index) if index else name for name, index in re.findall(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]", place) if index != "..."
             ]
             advice = _allowed(to, steps) if message.startswith("Invalid enum") else ""
+            if message.startswith("Expected `array`, got `str`"):
+                advice = "Write a list, in brackets: `[…]`"
             raise self.error((*path, *steps), message[0].lower() + message[1:], advice) from None
 
     def unknown_keys(self, path: Path_, values: Mapping[str, Any], known: Iterable[str]) -> list[ForebayError]:

@@ -113,16 +113,16 @@ def open_lake(root: Path, project: str, folder: Path, *, create: bool = False) -
                 advice="Set `lake:` in forebay.yaml to a folder of its own. If the project has moved for good, delete `folder` from "
                 "project.json in the lake, and call `forebay refresh`",
             )  # fmt: skip
+    elif root.exists() and any(not path.name.startswith(_FRESH) for path in root.iterdir()):
+        raise ForebayError(
+            "lake.not_empty", "the folder is not empty and is no lake of Forebay's: it has no project.json", where=str(root),
+            advice="Set `lake:` in forebay.yaml to a new folder; or restore project.json, if it was a lake",
+        )  # fmt: skip
     elif not create:
         raise ForebayError(
             "edition.none", "nothing has been published yet", advice="`forebay refresh` builds and publishes the first edition"
         )
     else:
-        if root.exists() and any(not path.name.startswith(_FRESH) for path in root.iterdir()):
-            raise ForebayError(
-                "lake.not_empty", "the folder is not empty and is no lake of Forebay's", where=str(root),
-                advice="Set `lake:` in forebay.yaml to a new folder",
-            )  # fmt: skip
         root.mkdir(parents=True, exist_ok=True)
         _label(about, project, root, folder)
     return Lake(root)

@@ -191,6 +191,11 @@ class _Loader:
         source: Source = self._convert(path, given, Source)
         self._upsert(source, path)
         self._types((*path, "columns"), source.columns)
+        first: dict[str, str] = {}
+        for column in source.columns:
+            if first.setdefault(column.lower(), column) != column:
+                what = f"`{column}` and `{first[column.lower()]}` are one column: SQL ignores case"
+                self._add((*path, "columns", column), what, "Give one of them")
         for option, value in source.options.items():
             if option not in READ_OPTIONS[source.format]:
                 advice = nearest(option, READ_OPTIONS[source.format])

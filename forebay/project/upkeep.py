@@ -95,12 +95,24 @@ def _wrong(document: Document, upkeep: Upkeep) -> Iterator[ForebayError]:
         if not _is_cron(line):
             advice = 'Minute, hour, day of month, month, day of week: "0 6 * * *" is every day at six'
             yield document.error(("refresh", "schedule"), f"`{line}` is no cron expression of five fields", advice)
+        elif not _comes(line):
+            yield document.error(("refresh", "schedule"), f"`{line}` never comes", "Name a day that the month has")
 
 
 def _is_cron(line: Any) -> bool:
     from croniter import croniter  # noqa: PLC0415
 
     return len(line.split()) == 5 and bool(croniter.is_valid(line))
+
+
+def _comes(line: str) -> bool:
+    from croniter import CroniterBadDateError, croniter  # noqa: PLC0415
+
+    try:
+        croniter(line, datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)).get_next()
+    except CroniterBadDateError:
+        return False
+    return True
 
 
 def _alike(name: str) -> set[str]:

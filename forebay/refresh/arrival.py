@@ -147,6 +147,7 @@ def _listed(source: Source, folder: Path, paths: Sequence[str]) -> list[str]:
 
 def _names(text: str) -> list[str]:
     """Paths in a manifest: JSON (a list, or an object with `files`), or text with one a line. Raises ValueError."""
+    text = text.removeprefix("\ufeff")
     if text.lstrip()[:1] in ("[", "{"):
         found = json.loads(text)
         names = found.get("files") if isinstance(found, dict) else found

@@ -55,9 +55,9 @@ def build(
         for name, full in relations(definition).items():
             connection.execute(f"CREATE VIEW {duckdb.quoted(name)} AS {reading(full, versions, tables)}")
         written = write(connection, definition, folder, progress, stored_before)
+        rows = check_rows(connection, definition, written)
         check_key_of_table(connection, definition, written.files)
         check_values(connection, definition, written)
-        rows = check_rows(connection, definition, written)
         for name in definition.reads:
             unchanged(versions[name].files if name in versions else ())
         files = tuple(str(path.relative_to(folder)) for path in written.files)
@@ -111,12 +111,19 @@ def stored(definition: Definition, written: Written) -> tuple[str, ...]:
 
 def check_rows(connection: duckdb.Connection, definition: Definition, written: Written) -> int:
     """The rows in the files that were written: all of them, or the engine has overwritten one of its own files."""
-    rows = duckdb.parquet_rows(connection, [str(path) for path in written.files])
+    try:
+        rows = duckdb.parquet_rows(connection, [str(path) for path in written.files])
+        found = f"{rows:,} are in the files"
+    except duckdb.Error:
+        if definition.partition_by is None:
+            raise
+        # Two threads have written one file at once.
+        rows, found = -1, "a file of them cannot be read"
     if rows != written.rows:
-        what = f"{written.rows:,} rows were written, but {rows:,} are in the files"
         raise ForebayError(
-            "refresh.rows_lost", what, where=f"table `{definition.name}`",
-            advice="Two values of `partition_by` make the same folder name: partition by another column",
+            "refresh.rows_lost", f"{written.rows:,} rows were written, but {found}", where=f"table `{definition.name}`",
+            advice="Two values of `partition_by` make the same folder name, as NULL and the text `__HIVE_DEFAULT_PARTITION__` do: "
+            "change one of them, or partition by another column",
         )  # fmt: skip
     return rows
 
@@ -251,6 +258,11 @@ def _explain(
     if named is not None:
         return named
     text, _ = duckdb.message(error)
+    if definition.partition_by is not None and "File name too long" in text:
+        return ForebayError(
+            "refresh.failed", f"a value of `{definition.partition_by}` is too long for the name of its folder, which may have 255 bytes",
+            where=where, advice="Partition by something shorter; every letter but ASCII takes three bytes or more",
+        )  # fmt: skip
     place = next(iter(getattr(error, "__notes__", [])), f"{definition.file}:{definition.line}")
     for name in definition.reads:
         if name in versions:

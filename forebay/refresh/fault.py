@@ -14,6 +14,10 @@ from forebay.project.project import Source
 _SETTINGS = re.compile(r"\n\s*(?:Column \S+ is being|This type was|Possible |\* |file = )")
 """Where the reader's message goes on to how it was set up."""
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
+_DATED = re.compile(r"Could not convert string .* to '(DATE|TIMESTAMP)")
+_WRITTEN = (
+    "Replace the file; or say how it is written, e.g. `{}format: '%d/%m/%Y'` under `options` of the source, if that was guessed wrong"
+)
 _COLUMN = re.compile(r'Error when converting column "(.*)"\. Could not convert string "(.*)" to', re.DOTALL)
 
 
@@ -47,9 +51,10 @@ def source_error(connection: duckdb.Connection, source: Source, files: Sequence[
     for file in files:
         text = text.replace(file.at, file.path)
     where = "" if at is None else at.path
+    dated = _DATED.search(text)
     return ForebayError(
         "source.unreadable", f"source `{source.name}`: {text[:600]}", where=f"{where}:{line[1]}" if line else where,
-        advice="Replace the file, or set `format`, `columns` or `options` of the source",
+        advice=_WRITTEN.format(dated[1].lower()) if dated else "Replace the file, or set `format`, `columns` or `options` of the source",
     )  # fmt: skip
 
 

@@ -107,6 +107,18 @@ def test_a_value_of_the_wrong_type_is_placed(project: Project, old: str, new: st
     assert error["where"].split(":")[:2] == place_of(project, YAML, new, at).split(":")[:2]
 
 
+def test_a_column_that_is_typed_twice_is_placed_where_it_stands_again(project: Project) -> None:
+    project.replace(YAML, "columns: {day: date,", "columns: {Day: varchar, day: date,")
+    error = refused(project).error
+    assert error["where"] == place_of(project, YAML, "Day: varchar, day: date", "day: date")
+    assert "one column" in error["what"]
+
+
+def test_a_text_where_a_list_is_wanted_gets_the_brackets_as_advice(project: Project) -> None:
+    project.replace(YAML, "key: [product]\n  range", "key: product\n  range")
+    assert "`[…]`" in refused(project).error["advice"]
+
+
 @pytest.mark.parametrize("levels", ["[{a: b}]", "3", "[[shop]]", "{a: b}", "[]", "null"])
 def test_levels_that_are_no_names_are_placed_in_the_yaml(project: Project, levels: str) -> None:
     project.replace(YAML, "shop: [shop]", f"shop: {levels}")

@@ -89,6 +89,12 @@ def test_a_folder_with_other_things_in_it_is_not_taken_for_a_lake(small: Small) 
     assert [path.name for path in (small.folder / "lake").iterdir()] == ["holiday.jpg"]
 
 
+def test_a_lake_without_its_label_is_told_by_every_command(made: Small) -> None:
+    (made.folder / "lake/project.json").unlink()
+    for verb in ("gc", "refresh"):
+        assert cli(made.folder, verb).stderr.startswith("lake.not_empty")
+
+
 def test_a_lake_that_a_crash_left_half_made_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rename = Path.rename
 

@@ -33,6 +33,7 @@ def test_all_of_it_has_defaults_and_times_have_units() -> None:
         ({"schedule": "daily"}, "no cron expression"),
         ({"schedule": ["0 6 * * *", "61 * * * *"]}, "`61 * * * *` is no cron"),
         ({"schedule": "0 0 6 * * *"}, "of five fields"),
+        ({"schedule": "0 0 30 2 *"}, "`0 0 30 2 *` never comes"),
         ({"timezone": "Berlin"}, "Europe/Berlin"),
         ({"timezone": "../../etc/passwd"}, "no time zone"),
         ({"retries": -1}, "0 or more"),

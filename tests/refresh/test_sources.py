@@ -814,3 +814,11 @@ def test_the_reader_of_a_source_that_has_no_files_left_to_read_gives_typed_colum
     select = relation.select(Reading("parquet", {}, (Column("a b", "DECIMAL(4,1)"),), ()))
     with duckdb.connect() as connection:
         assert engine.describe(connection, select) == {"a b": "DECIMAL(4,1)"}
+
+
+def test_dates_that_only_a_later_file_tells_how_to_read_get_the_option_as_advice(small: Small) -> None:
+    small.write("data/1.csv", "d\n01/02/2024\n")
+    small.write("data/2.csv", "d\n12/31/2024\n")
+    small.declare(sources={"s": {"path": "data/*.csv"}}, tier2={"t": "SELECT d FROM s"})
+    with pytest.raises(ForebayError, match=r"source.unreadable: .*2.csv:2: .*`dateformat: .*` under `options`"):
+        small.refresh()

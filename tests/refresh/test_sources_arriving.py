@@ -116,11 +116,12 @@ def test_a_folder_that_is_written_again_keeps_the_last_version_until_its_marker_
     assert ids(small) == [1]
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("form", ["text", "list", "object"])
-def test_only_files_that_the_manifest_lists_count(small: Small, form: str) -> None:
+def test_only_files_that_the_manifest_lists_count(small: Small, form: str, mark: str) -> None:
     def write(*names: str) -> None:
         text = {"text": "# what counts\n" + "\n".join(names) + "\n", "list": json.dumps(names), "object": json.dumps({"files": names})}
-        small.write("data/manifest", text[form])
+        small.write("data/manifest", mark + text[form])
 
     shop(small, manifest="data/manifest")
     for number in (1, 2, 3):

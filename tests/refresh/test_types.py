@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from small import Small
 
+from forebay.engines import duckdb
 from forebay.errors import ForebayError
+from forebay.project.edition import Definition
+from forebay.refresh.build import check_rows
 from forebay.refresh.check import check
+from forebay.refresh.write import Written
 
 ROUND_TRIP = {
     "hugeint": "99999999999999999999999999999999999999::HUGEINT",
@@ -204,6 +208,20 @@ def test_two_partition_values_that_make_the_same_folder_lose_no_row_silently(sma
         assert "tier2.t" in str(error)
     else:
         assert len(small.rows("tier2.t")) == 2
+
+
+def test_a_file_that_two_partitions_have_written_at_once_is_told_as_rows_lost(tmp_path: Path) -> None:
+    (tmp_path / "part.parquet").write_text("PAR1 and PAR1")
+    table = Definition("tier2.t", "t", "declared", "", (), (), "", partition_by="q")
+    with duckdb.scratch() as connection, pytest.raises(ForebayError, match="refresh.rows_lost.*`__HIVE_DEFAULT_PARTITION__`"):
+        check_rows(connection, table, Written(2, (tmp_path / "part.parquet",), ()))
+
+
+@pytest.mark.parametrize("text", ["'z', 300", "'日', 80"])
+def test_a_partition_value_too_long_for_a_folder_is_told_as_such(small: Small, text: str) -> None:
+    small.declare(sources=_source(small), tier2={"t": {"sql": f"SELECT a, repeat({text}) AS q FROM s", "partition_by": "q"}})
+    with pytest.raises(ForebayError, match="refresh.failed: tier2/t.sql:1.*a value of `q` is too long.*Partition by something shorter"):
+        small.refresh()
 
 
 def test_a_table_that_is_partitioned_and_has_no_rows_can_be_read(small: Small) -> None:

@@ -26,7 +26,11 @@ def _json(said: Any) -> None:
 def _text(said: Any) -> None:
     words = _words(said)
     if words:
-        err.print(f"[dim]{said.at[:10]} {said.at[11:19]}[/]  {words}")
+        # Rich would say again what an interrupt met in the middle.
+        with err.capture() as line:
+            err.print(f"[dim]{said.at[:10]} {said.at[11:19]}[/]  {words}")
+        sys.stderr.write(line.get())
+        sys.stderr.flush()
 
 
 def _words(said: Any) -> str:

@@ -250,10 +250,14 @@ def test_refreshes_suspended_at_random_moments_beyond_their_lease_publish_nothin
     for round_ in range(ROUNDS):
         shop.write(f"data/sales/{round_}a.csv", sales((10 * round_, "a", "1.00")))
         talk = shop.folder / f"talk{round_}"
+        held = _store(shop).lease()
+        token = held.token if held is not None else 0
         with talk.open("w") as file:
             first = subprocess.Popen([sys.executable, "-m", "forebay", "refresh", "-C", str(shop.folder)], stdout=file, stderr=file)
-        # Most of the first half second goes into imports.
-        time.sleep(chance.uniform(0.3, 1.6))
+        # From when it holds the lease, however long it took to begin.
+        while first.poll() is None and ((seen := _seen(shop)) is None or seen.token == token):
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.5))
         first.send_signal(signal.SIGSTOP)
         while (lease_ := _seen(shop)) is None:
             # Suspended while it held the database itself, or before it had begun: nobody can take over from there.

@@ -182,7 +182,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_document_speaks_of_a_home_directory(document: Path) -> None:
-    assert not re.search(r"(/home/|/root/|/Users/|[A-Z]:\\)", document.read_text())
+    assert not re.search(r"(/(home|root|Users)/|[A-Z]:\\)", document.read_text())
 
 
 def test_the_architecture_is_short_and_names_only_what_exists() -> None:

@@ -38,7 +38,7 @@ class Store:
 
     def __init__(self, bucket: str) -> None:
         try:
-            import obstore  # noqa: PLC0415
+            import obstore  # noqa: PLC0415  # optional
             from obstore.store import S3Store  # noqa: PLC0415
         except ImportError:
             raise ForebayError(

@@ -90,11 +90,11 @@ def _complete(source: Source, folder: Path, place: Place, paths: Sequence[str], 
 
     inside = {path: os.path.dirname(path) for path in paths}  # noqa: PTH120  # for speed
     missing = sorted({parent for parent in inside.values() if not counts(parent)})
-    replaced = next((path for path in had if os.path.dirname(path) in missing), None)  # noqa: PTH120
+    replaced = next((parent for parent in map(os.path.dirname, had) if parent in missing), None)
     if replaced is not None:
         raise ForebayError(
             "source.settling", f"source `{source.name}`: a folder that counted has no `{marker}` now; it is being replaced",
-            where=os.path.dirname(replaced), advice="Refresh again when it is complete",  # noqa: PTH120
+            where=replaced, advice="Refresh again when it is complete",
         )  # fmt: skip
     if missing:
         names = ", ".join(PurePath(path).name for path in missing[:2]) + (", …" if len(missing) > 2 else "")

@@ -96,3 +96,11 @@ def emptied(source: Source, where: str) -> ForebayError:
         "source.column_lost", f"source `{source.name}`: the file is empty, and has no columns", where=where,
         advice=f"Mend the file, or take it as one without rows with `drift: accept` under `sources.{source.name}`",
     )  # fmt: skip
+
+
+def headless(source: Source, where: str) -> ForebayError:
+    """A text file that has a header, but not in its first line."""
+    return ForebayError(
+        "source.unreadable", f"source `{source.name}`: the first line is blank, where the header is expected", where=f"{where}:1",
+        advice="Remove the line; or set `options: {skip: 1}` if all files of the source begin so",
+    )  # fmt: skip

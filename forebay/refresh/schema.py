@@ -6,7 +6,9 @@ by them, and what does not fit is an error that names file and column, or widens
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -203,13 +205,17 @@ class _Resolver:
         layouts: dict[object, Layout] = {}
         found, bad = {}, {}
         for file in self.fresh:
-            head: object = ((_head(file.at) if not self.options.keys() & _HEADS else None) or file.path, is_tabbed(file.path))
+            line = _head(file.at) if not self.options.keys() & _HEADS else None
+            head: object = (line or file.path, is_tabbed(file.path))
             if head not in layouts:
                 try:
                     layouts[head] = self._header(file)
                 except duckdb.Error as error:
                     bad[file.path] = fault.source_error(self.connection, self.source, [file], error)
                     continue
+            if line is not None and not line.strip() and layouts[head]:
+                # To find the names the engine skips such lines, but not to read by them: the header would be a row.
+                bad[file.path] = fault.headless(self.source, file.path)
             found[self._key(file)] = -1, layouts[head]
         if bad:
             raise BadFiles(bad)
@@ -560,7 +566,7 @@ class _Resolver:
         type_ = types[name.lower()]
         # By a format, text is of the type exactly or not at all.
         exact = _FORMATTED.get(type_) in {**self.options, **self.found}
-        return name.lower() not in self.declared and (type_ in INTEGERS or (type_ in _FORMATTED and not exact))
+        return name.lower() not in self.declared and (type_ in INTEGERS or type_ in _PATTERNS or (type_ in _FORMATTED and not exact))
 
     def _place(self, file: File, layout: Layout, column: Column, types: Mapping[str, str]) -> None:
         """Raises _Other at the first line of the file whose text is not of the column's type."""
@@ -602,6 +608,8 @@ class _Resolver:
 
 
 _FORMATTED = {"DATE": "dateformat", "TIMESTAMP": "timestampformat"}
+_PATTERNS = {"TIME": r"[0-9]+:[0-9]+(:[0-9]+([.][0-9]+)?)?", "BOOLEAN": "[A-Za-z]+"}
+"""Text that is of a type and no more: the engine would drop an offset or a date, and make 1 true."""
 _UNTYPED = {"parquet": "INTEGER", "json": "JSON"}
 """What the reader reads a column as in which no file has a value yet."""
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
@@ -629,8 +637,9 @@ def _joined(one: str, other: str) -> str:
 def _other(name: str, type_: str) -> str:
     """A condition on text: it is there, and not one of the type."""
     text = duckdb.quoted(name)
-    exact = f"regexp_full_match(trim({text}), '[+-]?[0-9]+')"
-    if type_ not in INTEGERS:
+    if type_ in INTEGERS or type_ in _PATTERNS:
+        exact = f"regexp_full_match(trim({text}), '{_PATTERNS.get(type_, '[+-]?[0-9]+')}')"
+    else:
         exact = f"NOT contains({text}, ':')" if type_ == "DATE" else f"NOT regexp_matches({text}, ':.*[-+Zz]')"
     return f"{text} IS NOT NULL AND (TRY_CAST({text} AS {type_}) IS NULL OR NOT {exact})"
 
@@ -652,11 +661,11 @@ def _type_of(values: Iterable[str]) -> str:
 
 def _head(path: str) -> bytes | None:
     """The header line of a text file, if it is certain where that ends."""
-    if path.lower().endswith((".gz", ".zst")):
+    if path.lower().endswith(".zst"):
         return None
     try:
-        with Path(path).open("rb") as file:
+        with gzip.open(path) if path.lower().endswith(".gz") else Path(path).open("rb") as file:
             line = file.readline(1 << 16)
-    except OSError:
+    except (OSError, EOFError, zlib.error):
         return None
     return line.rstrip(b"\r\n") if line.endswith(b"\n") and line.count(b'"') % 2 == 0 else None

@@ -43,7 +43,7 @@ def slicings(
         types = {other: columns[full] for other, full in read.items()}
         joined, alone = (_sliced(connection, definition, name, source, types, alone=alone) for alone in (False, True))
         known = counts.sliced.get(definition.name)
-        asked = known not in (joined, alone) and counts.counting is not None
+        asked = counts.counting is not None and (known is None or known not in (joined, alone))
         if alone is not None and (known == alone or (asked and _is_small(connection, definition, alone, versions[source]))):
             found[definition.name] = alone
         elif joined is not None:

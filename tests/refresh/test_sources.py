@@ -231,6 +231,39 @@ def test_an_offset_is_not_dropped_from_a_moment_that_is_to_have_none(small: Smal
     assert len(small.rows("tier2.all")) == 5
 
 
+@pytest.mark.parametrize(
+    ("first", "type_", "text"),
+    [
+        ("10:00:00\n23:59", "TIME", "10:00:00+02"),
+        ("10:00:00", "TIME", "2024-01-31 11:00:00"),
+        ("true\nf", "BOOLEAN", "1"),
+        ("yes", "BOOLEAN", "0"),
+    ],
+)
+def test_a_time_drops_nothing_and_a_number_is_not_true(small: Small, first: str, type_: str, text: str) -> None:
+    shop(small)
+    small.write("data/s/1.csv", f"a\n{first}\n")
+    small.refresh()
+    assert columns(small) == {"a": type_}
+    small.write("data/s/2.csv", f"a\n{first}\n{text}\n")
+    assert kept(small) == ("source.retyped", f"2.csv:{len(first.split()) + 2}")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_blank_first_line_is_not_taken_for_the_header(small: Small, zipped: bool) -> None:
+    shop(small, path="data/s", format="csv")
+    file = small.folder / ("data/s/1.csv.gz" if zipped else "data/s/1.csv")
+    file.parent.mkdir(parents=True)
+    text = b"\na,b\n1,2\n"
+    file.write_bytes(gzip.compress(text) if zipped else text)
+    with pytest.raises(ForebayError, match="first line is blank") as refused:
+        small.refresh()
+    assert (refused.value.code, refused.value.where) == ("source.unreadable", f"{file}:1")
+    shop(small, path="data/s", format="csv", options={"skip": 1})
+    small.refresh()
+    assert small.rows("tier2.all") == [(1, 2)]
+
+
 def test_dates_of_a_format_that_the_author_gives_are_of_their_type(small: Small) -> None:
     shop(small, options={"dateformat": "%d.%m.%Y", "timestampformat": "%d.%m.%Y %H:%M%z"})
     small.write("data/s/1.csv", "a,b\n31.01.2024,31.01.2024 10:00+02\n")

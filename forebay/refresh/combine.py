@@ -67,7 +67,7 @@ def combine(
             if definition.key and not (sliced.aggregates and (work.partition is None or definition.partition_by in definition.key)):
                 check_key_of_table(connection, definition, files)
             seconds = round(time.monotonic() - started, 3)
-            built = _table(target, definition, {**slices, **parts}, parts, planned.rows_in, seconds)
+            built = _table(target, definition, {**slices, **parts}, parts, work.reread or planned.rows_in, seconds)
             return complete(folder, target, built)
     except ForebayError as error:
         if error.code != "refresh.failed":
@@ -125,6 +125,8 @@ class _Work:
         """The source's files in each slice."""
         self.share = 5 if sliced.slicing.value else 80
         """How much of the work slices are, in percent."""
+        self.reread = 0
+        """Rows of the source that parts were made of, where these need the rows themselves."""
         slicing = sliced.slicing
         for name, full in read_by(definition, [*slicing.reads[0], *slicing.reads[1]]).items():
             self._view(name, reading(full, versions, tables))
@@ -313,6 +315,7 @@ class _Work:
         slicing = self.sliced.slicing
         of = list({folder: (folder, found) for value in values for folder, found in made_of[value]}.values())
         files = [file for folder, _ in of for file in self.files[folder.name]] if slicing.value else []
+        self.reread += sum(file.rows for file in files)
         self._view(slicing.relation, self._rows(files, values) if slicing.value else self._partials(of, values))
         definition = msgspec.structs.replace(self.definition, sql=slicing.combine)
         place = self._place()

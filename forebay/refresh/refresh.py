@@ -335,9 +335,9 @@ def _build(
                 failures.append((planned, error))
                 broken.add(name)
                 continue
-            listener.built(planned, built.rows, built.bytes, built.seconds)
+            listener.built(msgspec.structs.replace(planned, rows_in=built.rows_in), built.rows, built.bytes, built.seconds)
             done[name] = Work(
-                planned.why, planned.rows_in, planned.bytes_in, built.seconds, len(planned.new_pieces), len(planned.pieces)
+                planned.why, built.rows_in, planned.bytes_in, built.seconds, len(planned.new_pieces), len(planned.pieces)
             )  # fmt: skip
             found = lake.slice(name, planned.fingerprint), built
         tables[name] = slices.as_table(planned.definition, planned.fingerprint, *found)

@@ -419,6 +419,8 @@ def test_what_nothing_combines_is_done_anew_for_the_touched_partitions(tmp_path:
     # A part for each of the two days and for none, and the slice of the new file, which serves both.
     assert [new_slices(small, f"tier2.{name}", before) for name in ("medians", "best")] == [4, 3]
     assert (None, "a", Decimal("7.00"), 1) in small.seen("tier2.best")
+    # The new file, and those of the two days, which are read for their rows.
+    assert small.edition().work["tier2.best"].rows == 3 + 2 * 15
     before = small.slices()
     (tmp_path / "data/1.csv").unlink()
     small.write("groups.csv", "k,g\na,x\n")

@@ -163,7 +163,8 @@ def _price(table: Any) -> str:
     nothing = "combines what is there" if table.pieces else "reads Tier-2 tables only"
     reads = f"reads {count(table.rows_in, 'source row')} in {count(len(table.files), 'file')}" if table.rows_in else nothing
     if table.sliced and table.sliced.slicing.value:
-        reads += " and all of the partitions they touch" if table.rows_in else ""
+        touched = "all rows of the partitions touched"
+        reads = f"{reads} and {touched}" if table.rows_in else f"reads {touched}"
     return f"{slices}{reads}{f', about {seconds(table.seconds)}' if table.seconds is not None and table.seconds >= 1 else ''}"
 
 

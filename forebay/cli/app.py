@@ -27,6 +27,8 @@ _STOPPED = ForebayError("run.cancelled", "stopped", advice="Nothing was publishe
 
 runs_app = App(name="runs", help="List runs, or show one.")
 app.command(runs_app)
+keys_app = App(name="keys", help="List API keys, make one, or revoke one.")
+app.command(keys_app)
 editions_app = App(name="editions", help="List editions, or show how two differ.")
 app.command(editions_app)
 
@@ -272,6 +274,76 @@ def watch(*, every: str | None = None, events: str | None = None, project: Folde
 
 
 @app.command
+def serve(*, host: str | None = None, port: int | None = None, project: Folder_ = Path(), json: Json = False) -> None:
+    """Serve the project: keep it fresh, take runs over HTTP, and show the console. Ctrl-C or SIGTERM ends it.
+
+    Parameters
+    ----------
+    host
+        The address to listen on, by default `server.host` of forebay.yaml, else this machine only.
+    port
+        The port, by default `server.port`; 0 takes any that is free.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+
+    try:
+        from forebay.server.serve import serve as serving  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise _without(error) from None
+
+    # The server takes these signals itself, and stops in order.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    serving(project, lambda url, link: show.serving(url, link, as_json=json), host=host, port=port)
+
+
+@keys_app.command(name="add")
+def keys_add(user: str, /, *, operator: bool = False, project: Folder_ = Path(), json: Json = False) -> None:
+    """Make an API key for a user. It is shown once, and only a hash of it is kept.
+
+    Parameters
+    ----------
+    user
+        Whose key it is: runs, inputs and results belong to users.
+    operator
+        It may also see what belongs to others, refresh, and send events.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+
+    _, _, store = _open(project)
+    key, secret = store.keys.add(user, "operator" if operator else "user")
+    store.keys.note(user, "key.add", key.id, key.role)
+    show.key(key, secret, as_json=json)
+
+
+@keys_app.default
+def keys_list(*, project: Folder_ = Path(), json: Json = False) -> None:
+    """List API keys, without their secrets."""
+    from forebay.cli import show  # noqa: PLC0415
+
+    _, _, store = _open(project)
+    show.keys(store.keys.all(), as_json=json)
+
+
+@keys_app.command(name="revoke")
+def keys_revoke(key: str, /, *, project: Folder_ = Path(), json: Json = False) -> None:
+    """Make a key worthless within seconds, and sign out who signed in with it.
+
+    Parameters
+    ----------
+    key
+        Its id, as `forebay keys` lists it.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+
+    _, _, store = _open(project)
+    if not store.keys.revoke(key):
+        raise ForebayError("access.no_key", f"there is no key `{key}` that is in force", advice="`forebay keys` lists them")
+    store.keys.note("", "key.revoke", key)
+    show.keys(store.keys.all(), as_json=json)
+
+
+@app.command
 def run(
     calculation: str,
     /,
@@ -384,6 +456,13 @@ def _open(project: Path) -> tuple[Any, Any, Any]:
     folder = Folder(project)
     lake = open_lake(folder.lake, folder.name, folder.path)
     return folder, lake, Store(lake.state)
+
+
+def _without(error: ModuleNotFoundError) -> ForebayError:
+    """A library that an extra of the package brings is not installed."""
+    return ForebayError(
+        "server.missing", f"serving needs `{error.name}`, which is not installed", advice="Install it with: pip install 'forebay[server]'"
+    )
 
 
 def _duration(option: str, text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json as json_
 import os
 import sys
@@ -396,3 +397,40 @@ def verdict(verdict: Any, spec: Any, run_seconds: float, *, as_json: bool) -> in
     head = "[green]equal[/]" if verdict.equal else "[red]the run and the unsplit script differ[/]"
     out.print(f"{head}: run {spec.id} took {seconds(run_seconds)}, the unsplit script {seconds(verdict.unsplit_seconds)} ({ratio:.1f}×)")
     return code
+
+
+# serve, keys
+
+
+def serving(url: str, link: str | None, *, as_json: bool) -> None:
+    """Where the server is, and how a browser signs in."""
+    if as_json:
+        sys.stdout.write(json_.dumps({"url": url, "link": link}) + "\n")
+        sys.stdout.flush()
+        return
+    out.print(f"serving at [bold]{url}[/]")
+    if link:
+        out.print(f"sign in:   [bold]{link}[/]  [dim](works once, for ten minutes)[/]", soft_wrap=True)
+    err.print("[dim]Ctrl-C stops it[/]")
+
+
+def key(made: Any, secret: str, *, as_json: bool) -> None:
+    """A new key, with its secret."""
+    if as_json:
+        document({**msgspec.to_builtins(made), "secret": secret})
+        return
+    out.print(secret)
+    err.print(f"Key {made.id} of {escape(made.user)} ({made.role}). It is not shown again. Send it as: Authorization: Bearer {secret[:8]}…")
+
+
+def keys(found: Sequence[Any], *, as_json: bool) -> None:
+    """Keys without their secrets."""
+    if as_json:
+        document(list(found))
+        return
+    rows = [[one.id, one.user, one.role, _day(one.created_at), _day(one.revoked_at) if one.revoked_at else ""] for one in found]
+    out.print(grid(rows, ["key", "user", "role", "made", "revoked"]) if rows else "There are no keys. `forebay keys add NAME` makes one.")
+
+
+def _day(at: float) -> str:
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d")

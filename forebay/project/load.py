@@ -32,6 +32,7 @@ from forebay.project.project import (
     Tier2Table,
     format_of,
 )
+from forebay.project.serving import read_serving
 from forebay.project.tests import subjects
 from forebay.project.upkeep import read_upkeep
 from forebay.project.values import TYPES, check_value, parameter_type
@@ -42,7 +43,7 @@ from forebay.split.stage import Stage
 RESERVED = {"tier2", "detail", "results", "prepare"}
 """Names of Iceberg namespaces and of the step before a run's first stage, which a calculation or stage may not take."""
 
-SECTIONS = {"project", "lake", "sources", "tier2", "inputs", "calculations", "limits", "retention", "refresh"}
+SECTIONS = {"project", "lake", "sources", "tier2", "inputs", "calculations", "limits", "retention", "refresh", "server"}
 READ_OPTIONS = {
     "parquet": {"hive_partitioning", "union_by_name", "binary_as_string"},
     "csv": {
@@ -124,6 +125,8 @@ class _Loader:
             kept = retention(self.document)
         with self._collecting():
             read_upkeep(self.document)
+        with self._collecting():
+            read_serving(self.document)
         self._distinct()
         calculations = self._each("calculations", lambda n, v, p: self._calculation(n, v, p, inputs))
         self._guard_all(sources, tier2, inputs, calculations)

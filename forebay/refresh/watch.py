@@ -125,6 +125,10 @@ class Watch:
             if self._folders is not None:
                 self._folders.close()
 
+    def hear(self, hint: Hint) -> None:
+        """Something may have changed, or somebody asks. Called from any thread."""
+        self._hints.put(hint)
+
     def _hear(self, events: str) -> None:
         def sources() -> tuple[dict[str, tuple[str, ...]], str]:
             return places.patterns(self._folder), str(self._folder.path)

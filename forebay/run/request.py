@@ -10,17 +10,26 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from forebay.errors import ForebayError, Problems, nearest
 from forebay.lake.root import Lake
 from forebay.project.edition import Compiled, Edition
 from forebay.project.identity import same
-from forebay.project.project import Calculation, Input, Scalar
+from forebay.project.project import Calculation, Input, Limits, Scalar
 from forebay.project.reading import reading
 from forebay.project.values import check_parameters
 from forebay.run.protocol import Relation, RunSpec, Upload
+
+
+class Kept(NamedTuple):
+    """An uploaded file that the lake keeps, under the name its user gave it."""
+
+    sha256: str
+    file: Path
+
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".xlsx")
 
@@ -30,11 +39,15 @@ def request(
     lake: Lake,
     calculation: str,
     parameters: Mapping[str, Scalar],
-    inputs: Mapping[str, Path],
+    inputs: Mapping[str, Path | Kept],
     *,
     accept_valid: bool = False,
+    limits: Limits | None = None,
 ) -> RunSpec:
-    """The specification of a run of `calculation` over `edition`. Raises Problems naming everything wrong with the request."""
+    """The specification of a run of `calculation` over `edition`. Raises Problems naming everything wrong with the request.
+
+    `inputs`: for each input a user's file, or one that the lake keeps. `limits`: by default the project's.
+    """
     compiled = edition.calculations.get(calculation)
     if compiled is None:
         raise ForebayError(
@@ -70,12 +83,12 @@ def request(
         outputs=compiled.outputs,
         relations=_relations(edition, compiled, wanted),
         uploads=tuple(uploads),
-        limits=edition.project.limits,
+        limits=limits or edition.project.limits,
         accept_valid=accept_valid,
     )
 
 
-def _unknown_inputs(declared: Calculation, given: Mapping[str, Path]) -> list[ForebayError]:
+def _unknown_inputs(declared: Calculation, given: Mapping[str, object]) -> list[ForebayError]:
     return [
         ForebayError("input.unknown", f"`{declared.name}` reads no input `{name}`", advice=nearest(name, declared.inputs))
         for name in given
@@ -83,44 +96,57 @@ def _unknown_inputs(declared: Calculation, given: Mapping[str, Path]) -> list[Fo
     ]
 
 
-def _upload(declared: Input, path: Path | None, types: dict[str, str], lake: Lake) -> Upload:
-    if path is None:
+def _upload(declared: Input, given: Path | Kept | None, types: dict[str, str], lake: Lake) -> Upload:
+    if given is None:
         if declared.required:
             raise ForebayError("input.missing", f"input `{declared.name}` is required", advice=f"Add --input {declared.name}=FILE")
         return Upload(declared, types, None, None, None)
-    if not path.is_file():
-        raise ForebayError("input.missing_file", f"input `{declared.name}`: there is no file {path}", advice="Give the path of a file")
-    if path.suffix.lower() not in SUFFIXES:
+    if isinstance(given, Path):
+        if not given.is_file():
+            raise ForebayError("input.missing_file", f"input `{declared.name}`: there is no file {given}", advice="Give the path of a file")
+        check_ending(given.name, declared.name)
+        given = keep(given, lake)
+    return Upload(declared, types, str(given.file), given.sha256, given.file.name)
+
+
+def check_ending(name: str, input_: str) -> None:
+    """Raise ForebayError unless a file of this name is of a format that can be read."""
+    if not name.lower().endswith(SUFFIXES):
         raise ForebayError(
-            "input.unreadable",
-            f"input `{declared.name}`: {path.name} is of no format that can be read",
-            advice=f"Use one of {', '.join(SUFFIXES)}",
+            "input.unreadable", f"input `{input_}`: {name} is of no format that can be read", advice=f"Use one of {', '.join(SUFFIXES)}"
         )
-    sha256, kept = _keep(path, lake)
-    return Upload(declared, types, str(kept), sha256, path.name)
 
 
-def _keep(path: Path, lake: Lake) -> tuple[str, Path]:
+def keep(path: Path, lake: Lake) -> Kept:
     """A copy of the user's file, in a folder named by its content: the run reads this, whatever becomes of the original."""
+    try:
+        with path.open("rb") as source:
+            return keep_stream(iter(lambda: source.read(1 << 20), b""), path.name, lake)
+    except OSError as error:
+        raise ForebayError("input.unreadable", str(error), where=str(path)) from None
+
+
+def keep_stream(blocks: Iterable[bytes], name: str, lake: Lake) -> Kept:
+    """A file called `name` of these bytes, kept in a folder named by its content. Nothing is left of one that breaks off."""
     lake.inputs.mkdir(parents=True, exist_ok=True)
     fresh = lake.inputs / f".{os.getpid()}-{secrets.token_hex(4)}"
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as source, fresh.open("wb") as target:
-            while block := source.read(1 << 20):
+        with fresh.open("wb") as target:
+            for block in blocks:
                 digest.update(block)
                 target.write(block)
-        kept = lake.inputs / digest.hexdigest() / path.name
+        kept = lake.inputs / digest.hexdigest() / name
         kept.parent.mkdir(exist_ok=True)
         fresh.rename(kept)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            what = f"no room to keep {path.name}: {error.strerror}"
+            what = f"no room to keep {name}: {error.strerror}"
             raise ForebayError("run.disk_full", what, where=str(lake.inputs), advice="Free some disk space and run it again") from None
-        raise ForebayError("input.unreadable", str(error), where=str(path)) from None
+        raise ForebayError("input.unreadable", str(error), where=name) from None
     finally:
         fresh.unlink(missing_ok=True)
-    return digest.hexdigest(), kept
+    return Kept(digest.hexdigest(), kept)
 
 
 def _relations(edition: Edition, compiled: Compiled, inputs: list[Input]) -> tuple[Relation, ...]:

@@ -25,6 +25,8 @@ from forebay.run.launch import LocalProcess
 from forebay.run.protocol import Outcome, Progress, RunSpec
 from forebay.state.store import Store
 
+MOST_ATTEMPTS = 10
+"""How often a server's run is tried of which the server dies."""
 GRACE = 5.0
 """Seconds past its deadline after which a child that did not stop by itself is killed."""
 
@@ -52,37 +54,70 @@ Watching = Callable[[Edition, RunSpec], AbstractContextManager[Callable[[Progres
 
 def execute(edition: Edition, spec: RunSpec, lake: Lake, store: Store, watching: Watching) -> Outcome:
     """Run it to its end, which its outcome tells. Raises ForebayError if it was cancelled. Only a success leaves results."""
-    run = lake.runs / spec.id
-    attempt = protocol.attempt_folder(run, 1)
-    attempt.mkdir(parents=True)
-    with _held(run):
-        protocol.write(run / "spec.json", spec)
-        process: LocalProcess | None = None
+    run = write_spec(spec, lake)
+    with held(run):
         try:
             store.start_run(spec.id, spec.calculation, edition.number, os.getpid())
-            process = LocalProcess(run, 1)
             with watching(edition, spec) as progress:
-                outcome = _watch(process, attempt, spec, progress)
-            if outcome.status == "succeeded":
-                outcome = _still_there(edition, spec, outcome)
+                outcome = attempt(edition, spec, 1, run, progress)
         except KeyboardInterrupt:
             (run / "cancel").touch()
-            if process is not None:
-                process.kill()
-            _clear(attempt)
-            store.finish_run(spec.id, "cancelled", code="run.cancelled", error="cancelled by the user")
-            raise ForebayError("run.cancelled", f"run {spec.id} was cancelled", advice="Nothing is left running") from None
+            outcome = None
         except BaseException as error:
             if isinstance(error, ForebayError) and error.code.startswith("edition."):
                 # It never began: the edition was retired since it was opened.
                 shutil.rmtree(run, ignore_errors=True)
                 raise
-            if process is not None:
-                process.kill()
-            _clear(attempt)
             store.finish_run(spec.id, "failed", code="run.crashed", error=f"run.crashed: {type(error).__name__}: {error}")
             raise
-        return _finish(spec, outcome, attempt, store)
+        conclude(spec, 1, outcome, run, store)
+    if outcome is None:
+        raise ForebayError("run.cancelled", f"run {spec.id} was cancelled", advice="Nothing is left running")
+    return outcome
+
+
+def write_spec(spec: RunSpec, lake: Lake) -> Path:
+    """Make the run's folder, with its specification. Returns the folder."""
+    run = lake.runs / spec.id
+    run.mkdir(parents=True)
+    protocol.write(run / "spec.json", spec)
+    return run
+
+
+def attempt(edition: Edition, spec: RunSpec, number: int, run: Path, progress: Callable[[Progress], None]) -> Outcome | None:
+    """One attempt, from its process's start to its outcome; None if somebody put a `cancel` marker into the run's folder.
+
+    Whatever ends this, the process has ended with it, and only a success leaves results. The caller holds the run.
+    """
+    folder = protocol.attempt_folder(run, number)
+    folder.mkdir(parents=True, exist_ok=True)
+    process = LocalProcess(run, number)
+    try:
+        outcome = _watch(process, folder, spec, progress, run / "cancel")
+        if outcome is not None and outcome.status == "succeeded":
+            outcome = _still_there(edition, spec, outcome)
+    except BaseException:
+        process.kill()
+        _clear(folder)
+        raise
+    if outcome is None or outcome.status != "succeeded":
+        _clear(folder)
+    if outcome is not None and outcome.status != "succeeded":
+        protocol.write(folder / "outcome.json", outcome)
+    return outcome
+
+
+def conclude(spec: RunSpec, number: int, outcome: Outcome | None, run: Path, store: Store) -> bool:
+    """Give the run the status that the outcome of its last attempt, number `number`, tells; None is a cancellation. False if it has one."""
+    if outcome is None:
+        done = store.finish_run(spec.id, "cancelled", code="run.cancelled", error="cancelled by the user")
+    elif outcome.failure is None:
+        done = store.finish_run(spec.id, "succeeded", attempt=number)
+    else:
+        done = store.finish_run(spec.id, "failed", attempt=number, code=outcome.failure.code, error=str(outcome.failure))
+    for kept in run.glob("attempts/*/stages"):
+        shutil.rmtree(kept, ignore_errors=True)
+    return done
 
 
 def carry_out(
@@ -105,12 +140,15 @@ def carry_out(
     raise AssertionError("unreachable")
 
 
-def _watch(process: LocalProcess, attempt: Path, spec: RunSpec, progress: Callable[[Progress], None]) -> Outcome:
-    """Until the child has ended: its progress; then its outcome, or what its silence means."""
+def _watch(process: LocalProcess, attempt: Path, spec: RunSpec, progress: Callable[[Progress], None], cancel: Path) -> Outcome | None:
+    """Until the child has ended: its progress; then its outcome, or what its silence means. None if it was cancelled before."""
     last_call = time.monotonic() + spec.limits.deadline + GRACE
     before: Progress | None = None
     late = False
     while not process.wait(0.05):
+        if cancel.exists():
+            process.kill()
+            return None
         now = protocol.read(attempt / "progress.json", Progress)
         if now is not None and now != before:
             progress(now)
@@ -153,17 +191,6 @@ def _still_there(edition: Edition, spec: RunSpec, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _finish(spec: RunSpec, outcome: Outcome, attempt: Path, store: Store) -> Outcome:
-    failure = outcome.failure
-    if failure is None:
-        store.finish_run(spec.id, "succeeded", attempt=1)
-    else:
-        _clear(attempt)
-        protocol.write(attempt / "outcome.json", outcome)
-        store.finish_run(spec.id, "failed", attempt=1, code=failure.code, error=str(failure))
-    return outcome
-
-
 def _clear(attempt: Path) -> None:
     """Whatever a stopped attempt left that could be taken for a result, and its spill."""
     for name in ("results", ".results", "temp"):
@@ -172,7 +199,7 @@ def _clear(attempt: Path) -> None:
 
 
 @contextmanager
-def _held(run: Path) -> Iterator[None]:
+def held(run: Path) -> Iterator[None]:
     """A lock on the run folder for as long as somebody watches over the run; the operating system drops it if they die."""
     with (run / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -180,13 +207,22 @@ def _held(run: Path) -> Iterator[None]:
 
 
 def settle(lake: Lake, store: Store) -> None:
-    """Give runs whose control process died their true status: failed, with nothing left that looks like a result."""
+    """Give runs whose control process died their true status. A server's are queued again, until they have been tried too often; others
+    have failed, with nothing left that looks like a result."""
     for run in store.running():
-        if not _abandoned(lake.runs / run.id / "lock"):
+        folder = lake.runs / run.id
+        if not _abandoned(folder / "lock"):
             continue
+        request = store.queue.get(run.id)
+        number = request.attempts if request else 1
+        if request is not None and number < MOST_ATTEMPTS:
+            if store.queue.again(run.id, number):
+                _clear(protocol.attempt_folder(folder, number))
+            continue
+        advice = "Run it again" if request is None else f"It was tried {number} times: look for what ended the server"
         # The status first: if the run has finished meanwhile, what it left are its results.
-        if store.finish_run(run.id, "failed", code="run.lost", error="run.lost: the process that watched over the run died. Run it again"):
-            _clear(protocol.attempt_folder(lake.runs / run.id, 1))
+        if store.finish_run(run.id, "failed", code="run.lost", error=f"run.lost: the process that watched over the run died. {advice}"):
+            _clear(protocol.attempt_folder(folder, number))
 
 
 def _abandoned(lock: Path) -> bool:

@@ -39,13 +39,19 @@ from sqlalchemy import (
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from forebay.errors import ForebayError
 from forebay.state import failure as failures
+from forebay.state import keys as keys_
 from forebay.state import lease as leases
+from forebay.state import queue as queues
+from forebay.state import uploads as uploads_
 from forebay.state.failure import Failure
+from forebay.state.keys import Keys
 from forebay.state.lease import Lease
+from forebay.state.queue import KeyTaken, Queue, Request
+from forebay.state.uploads import Uploads
 
 SCHEMA = 1
 
@@ -102,6 +108,7 @@ _removed = Table(
 _orphan = Table("orphan", _metadata, Column("path", String, primary_key=True), Column("since", String, nullable=False))
 _upkeep = Table("upkeep", _metadata, Column("what", String, primary_key=True), Column("at", String, nullable=False))
 
+_METADATA = (_metadata, leases.metadata, failures.metadata, queues.metadata, keys_.metadata, uploads_.metadata)
 _ENDED = ("succeeded", "failed", "cancelled")
 
 
@@ -153,6 +160,9 @@ class Store:
         self._engine: Engine = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool, connect_args={"timeout": 30})
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "handle_error", _explain)
+        self.queue = Queue(self._engine, _run, self._alone)
+        self.keys = Keys(self._engine)
+        self.uploads = Uploads(self._engine)
         found, whole = self._schema()
         if found is None or (found == SCHEMA and not whole):
             # New, or being made by another process at this moment; or made before there were tables that only add to the others.
@@ -327,9 +337,24 @@ class Store:
         """
         values = {"id": run_id, "calculation": calculation, "edition": edition, "status": "running", "created_at": now(), "pid": pid}
         with self._alone() as connection:
-            if connection.execute(select(_edition.c.number).where(_edition.c.number == edition)).first() is None:
-                raise _absent(connection, edition)
-            connection.execute(insert(_run).values(values))
+            _insert_run(connection, values)
+
+    def submit_run(self, request: Request, calculation: str, edition: int, status: str = "queued") -> None:
+        """Record a run that a server is to execute, or has an answer to; it pins its edition from now on.
+
+        Raises ForebayError as `start_run` does, and KeyTaken if its owner has used its idempotency key.
+        """
+        values: dict[str, Any] = {"id": request.run, "calculation": calculation, "edition": edition, "status": status, "created_at": now()}
+        if status in _ENDED:
+            values |= {"finished_at": now(), "attempt": 1}
+        try:
+            with self._alone() as connection:
+                _insert_run(connection, values)
+                self.queue.add(connection, request)
+        except IntegrityError as error:
+            if queues.refused(error):
+                raise KeyTaken from None
+            raise
 
     def ended_runs(self) -> Sequence[Run]:
         """The runs that have a final status, in the order in which they began."""
@@ -362,18 +387,54 @@ class Store:
             return {str(row[0]) for row in connection.execute(select(_removed.c.id))}
 
     def finish_run(
-        self, run_id: str, status: str, *, attempt: int | None = None, code: str | None = None, error: str | None = None
+        self,
+        run_id: str,
+        status: str,
+        *,
+        attempt: int | None = None,
+        code: str | None = None,
+        error: str | None = None,
+        was: str = "running",
     ) -> bool:
-        """Give a running run its final status, once. False if it already has one: a late attempt overwrites nothing."""
+        """Give a run that `was` running (or queued) its final status, once.
+
+        False if it is so no longer: a late attempt overwrites nothing.
+        """
         values = {"status": status, "finished_at": now(), "attempt": attempt, "code": code, "error": error}
         with self._engine.begin() as connection:
-            done = connection.execute(update(_run).where(_run.c.id == run_id, _run.c.status == "running").values(values))
+            done = connection.execute(update(_run).where(_run.c.id == run_id, _run.c.status == was).values(values))
             return done.rowcount == 1
+
+    def run(self, run_id: str) -> Run | None:
+        """The run of exactly this id."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_run).where(_run.c.id == run_id)).first()
+        return None if row is None else _as_run(row)
 
     def runs(self, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
         with self._engine.connect() as connection:
             return [_as_run(row) for row in connection.execute(select(_run).order_by(_run.c.seq.desc()).limit(limit))]
+
+    def runs_seen(
+        self,
+        user: str | None,
+        *,
+        calculation: str | None = None,
+        status: str | None = None,
+        owner: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> tuple[Sequence[Run], int | None]:
+        """The latest runs that `user` may see (None: all there are), newest first, and what to give as `before` for those that follow."""
+        query = queues.seen_by(_run, user, owner).order_by(_run.c.seq.desc()).limit(limit + 1)
+        for column, value in ((_run.c.calculation, calculation), (_run.c.status, status)):
+            query = query if value is None else query.where(column == value)
+        if before is not None:
+            query = query.where(_run.c.seq < before)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [_as_run(row) for row in rows[:limit]], int(rows[limit - 1].seq) if len(rows) > limit else None
 
     def running(self) -> Sequence[Run]:
         """The runs that have no final status yet."""
@@ -397,6 +458,12 @@ class Store:
         raise ForebayError("run.unknown", what, advice="`forebay runs` lists them")
 
 
+def _insert_run(connection: Connection, values: Mapping[str, Any]) -> None:
+    if connection.execute(select(_edition.c.number).where(_edition.c.number == values["edition"])).first() is None:
+        raise _absent(connection, values["edition"])
+    connection.execute(insert(_run).values(values))
+
+
 def _pinned() -> Any:
     return select(_run.c.edition).where(_run.c.status.not_in(_ENDED)).distinct()
 
@@ -414,7 +481,7 @@ def _as_run(row: Any) -> Run:
 
 
 def _tables() -> list[Table]:
-    return [table for metadata in (_metadata, leases.metadata, failures.metadata) for table in metadata.sorted_tables]
+    return [table for metadata in _METADATA for table in metadata.sorted_tables]
 
 
 def _names() -> set[str]:
@@ -426,6 +493,8 @@ def _create(engine: Engine) -> None:
     with engine.begin() as connection:
         for table in _tables():
             connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
         connection.execute(insert(_about).prefix_with("OR IGNORE").values(schema=SCHEMA))
 
 

@@ -1,0 +1,318 @@
+"""A server's side of runs: takes requests into the queue, gives queued runs to processes as there is room, and sees each to its end.
+
+    submit → queued → admitted: a thread that watches one attempt → ended, or queued again
+
+State is the queue; what is kept here only says who goes next. So whatever is killed, nothing is lost: whoever starts next settles
+what the dead one held, and goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from forebay.errors import ForebayError
+from forebay.lake.root import Lake
+from forebay.project.edition import Edition
+from forebay.project.project import Scalar
+from forebay.project.serving import Serving
+from forebay.run import admit, protocol, retry
+from forebay.run.admit import Capacity, Running, Waiting
+from forebay.run.launch import warm
+from forebay.run.protocol import Outcome, Progress, RunSpec
+from forebay.run.request import Kept, request
+from forebay.run.run import attempt, conclude, held, settle, write_spec
+from forebay.split.stage import NOW
+from forebay.state.queue import KeyTaken, Request
+from forebay.state.store import Store
+
+UNKNOWN = 10.0
+"""Seconds that a run is thought to take of which nothing is known."""
+_TICK = 1.0
+"""Seconds after which the queue is looked at even if nobody called."""
+
+
+class Ask(NamedTuple):
+    """What a user wants run."""
+
+    calculation: str
+    parameters: Mapping[str, Scalar]
+    inputs: Mapping[str, Kept]
+    accept_valid: bool = False
+    edition: int | None = None
+    fresh: bool = False
+    """Compute it even if the answer is there."""
+    idempotency_key: str | None = None
+    replay_of: str | None = None
+    now: str | None = None
+    """What the clock says to the run; by default the time."""
+
+
+class Dispatcher:
+    """The queue of one project, at work from `start` to `stop`. `told` is called, from any thread, with each run that has changed."""
+
+    def __init__(self, lake: Lake, store: Store, serving: Serving, told: Callable[[str], None]) -> None:
+        self._lake, self._store, self._serving, self._told = lake, store, serving, told
+        self._capacity = Capacity(serving.workers, serving.memory)
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._running: dict[str, Running] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._progress: dict[str, Progress] = {}
+        self._served: dict[str, float] = {}
+        self._served_at = time.time()
+        self._places: dict[str, tuple[int, float]] = {}
+        self._editions: dict[int, Edition] = {}
+        self._thread = threading.Thread(target=self._loop, name="forebay-dispatch", daemon=True)
+
+    def start(self) -> None:
+        """Take up what is queued, and what a server left that died."""
+        warm()
+        settle(self._lake, self._store)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin nothing more, and let what goes on do so for the grace. What has not ended then dies with this process and is resumed."""
+        self._stopping = True
+        self._wake.set()
+        until = time.monotonic() + self._serving.grace
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, until - time.monotonic()))
+
+    # What callers ask
+
+    def submit(self, owner: str, ask: Ask) -> str:
+        """Queue a run, or answer it from what is there. Returns its id. Raises ForebayError naming everything wrong with the request."""
+        asked = _digest(ask.calculation, dict(ask.parameters), _named(ask), ask.accept_valid, ask.edition)
+        if ask.idempotency_key is not None and (known := self._known(owner, ask.idempotency_key, asked)) is not None:
+            return known
+        self._within_limits(owner)
+        while True:
+            edition = self.edition(ask.edition)
+            limits = msgspec.structs.replace(edition.project.limits, threads=self._serving.threads)
+            try:
+                spec = request(
+                    edition, self._lake, ask.calculation, ask.parameters, ask.inputs, accept_valid=ask.accept_valid, limits=limits
+                )
+                spec = spec if ask.now is None else msgspec.structs.replace(spec, now=ask.now)
+                return self._enqueue(owner, ask, asked, edition, spec)
+            except KeyTaken:
+                return self._known(owner, str(ask.idempotency_key), asked) or ""
+            except ForebayError as error:
+                # Retired between being opened and being pinned: the one that is current by now will do.
+                gone = error.code in ("edition.retired", "edition.damaged") and self._store.edition(edition.number) is None
+                if ask.edition is not None or not gone:
+                    raise
+
+    def cancel(self, run_id: str) -> None:
+        """End a run that has not ended. What it holds is free within a second or two."""
+        if self._store.finish_run(run_id, "cancelled", code="run.cancelled", error="cancelled by the user", was="queued"):
+            self._store.queue.ended(run_id, time.time())
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                (self._lake.runs / run_id / "cancel").touch()
+            # It may have been taken up, or queued again, just now: whoever holds it sees the marker.
+            self._store.finish_run(run_id, "cancelled", code="run.cancelled", error="cancelled by the user", was="queued")
+        self._wake.set()
+        self._told(run_id)
+
+    def place(self, run_id: str) -> tuple[int, float] | None:
+        """The place of a queued run, from 1, and in how many seconds it is likely to begin."""
+        return self._places.get(run_id)
+
+    def progress(self, run_id: str) -> Progress | None:
+        """How far a run is that goes on."""
+        return self._progress.get(run_id)
+
+    @property
+    def busy(self) -> tuple[int, int]:
+        """How many runs go on, and how many wait."""
+        return len(self._running), len(self._places)
+
+    def edition(self, number: int | None = None) -> Edition:
+        """An edition, by default the current one. Raises ForebayError if there is none."""
+        kept = self._store.published()
+        wanted = max(kept, default=None) if number is None else number
+        if wanted is None:
+            raise ForebayError("edition.none", "nothing has been published yet", advice="The first refresh publishes an edition")
+        edition = self._editions.get(wanted) if wanted in kept else None
+        if edition is None:
+            found = self._store.edition(wanted)
+            if found is None:
+                raise self._store.absent(wanted)
+            edition = msgspec.json.decode(found[2], type=Edition)
+            # Those of the queue and those that were compared lately; they are large.
+            self._editions = {**dict(list(self._editions.items())[-3:]), wanted: edition}
+        return edition
+
+    # A request
+
+    def _known(self, owner: str, key: str, asked: str) -> str | None:
+        before = self._store.queue.by_key(owner, key)
+        if before is None:
+            return None
+        if before.asked != asked:
+            raise ForebayError(
+                "request.key_reused", f"the idempotency key `{key}` was used for another request, run {before.run}",
+                advice="Use a new key for a new request",
+            )  # fmt: skip
+        return before.run
+
+    def _within_limits(self, owner: str) -> None:
+        mine = sum(one.owner == owner for _, one in self._store.queue.waiting()) + sum(
+            one.user == owner for one in list(self._running.values())
+        )
+        if mine >= self._serving.queued_per_user:
+            raise ForebayError(
+                "request.too_many", f"{mine} of your runs wait or go on, and no more may",
+                advice="Wait for some of them to end, or cancel some; `server.queued_per_user` is the limit",
+            )  # fmt: skip
+
+    def _enqueue(self, owner: str, ask: Ask, asked: str, edition: Edition, spec: RunSpec) -> str:
+        clock = [spec.now] if any(f"${NOW}" in stage.sql for stage in spec.stages) else []
+        digest = _digest(ask.calculation, spec.parameters, _named(ask), ask.accept_valid, edition.number, clock)
+        entry = Request(
+            run=spec.id, owner=owner, queued_at=time.time(), memory=min(spec.limits.memory, self._serving.largest_run),
+            estimate=self._estimate(ask.calculation), digest=digest, idempotency_key=ask.idempotency_key, asked=asked,
+            replay_of=ask.replay_of,
+        )  # fmt: skip
+        run = write_spec(spec, self._lake)
+        try:
+            before = None if ask.fresh else self._store.queue.answered(digest)
+            if before is not None and self._answer(before, run):
+                at = time.time()
+                entry = msgspec.structs.replace(entry, answered_by=before, attempts=1, started_at=at, ended_at=at)
+                self._store.submit_run(entry, spec.calculation, edition.number, "succeeded")
+            else:
+                self._store.submit_run(entry, spec.calculation, edition.number)
+        except BaseException:
+            shutil.rmtree(run, ignore_errors=True)
+            raise
+        self._wake.set()
+        self._told(spec.id)
+        return spec.id
+
+    def _answer(self, before: str, run: Path) -> bool:
+        """Give the folder of a new run the results of an earlier one: the same files, which nobody changes. False if they have gone."""
+        kept = self._store.run(before)
+        folder = self._lake.runs / before
+        source, target = protocol.attempt_folder(folder, kept.attempt or 1 if kept else 1), protocol.attempt_folder(run, 1)
+        try:
+            outcome = protocol.read(source / "outcome.json", Outcome)
+            if outcome is None:
+                return False
+            for part in ("results", "prepared"):
+                if (source / part).exists():
+                    shutil.copytree(source / part, target / part, copy_function=os.link)
+            text = msgspec.json.encode(outcome).replace(json.dumps(str(source))[1:-1].encode(), json.dumps(str(target))[1:-1].encode())
+            protocol.write(target / "outcome.json", msgspec.json.decode(text, type=Outcome))
+        except OSError:
+            shutil.rmtree(run / "attempts", ignore_errors=True)
+            return False
+        return True
+
+    def _estimate(self, calculation: str) -> float:
+        took = sorted(self._store.queue.took(calculation))
+        return took[len(took) // 2] if took else UNKNOWN
+
+    # The queue
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            # State that cannot be reached for now is asked again with the next tick.
+            with contextlib.suppress(ForebayError):
+                self._admit()
+            self._wake.wait(_TICK)
+
+    def _admit(self) -> None:
+        queued = {one.run: (calculation, one) for calculation, one in self._store.queue.waiting()}
+        waiting = [Waiting(one.run, one.owner, one.memory, one.estimate, one.queued_at) for _, one in queued.values()]
+        now = time.time()
+        self._served = admit.forgotten(self._served, now - self._served_at)
+        self._served_at = now
+        with self._lock:
+            waiting = [one for one in waiting if one.run not in self._threads]
+            while not self._stopping:
+                one = admit.choose(waiting, list(self._running.values()), self._served, self._capacity, now)
+                if one is None:
+                    break
+                waiting.remove(one)
+                self._running[one.run] = Running(one.user, one.memory, now, now + one.seconds)
+                thread = threading.Thread(target=self._work, args=(queued[one.run][1],), name=f"forebay-run-{one.run}", daemon=True)
+                self._threads[one.run] = thread
+                thread.start()
+            running = list(self._running.values())
+        before, self._places = self._places, admit.foresee(waiting, running, self._served, self._capacity, now)
+        for run_id, place in self._places.items():
+            if before.get(run_id, (0, 0))[0] != place[0]:
+                self._told(run_id)
+
+    def _work(self, entry: Request) -> None:
+        """One attempt of one run, in a thread of its own."""
+        began = time.time()
+        try:
+            self._attempt(entry)
+        except BaseException as error:  # whatever it was, the run has ended, and the others go on
+            text = str(error) if isinstance(error, ForebayError) else f"{type(error).__name__}: {error}"
+            code = error.code if isinstance(error, ForebayError) else "run.crashed"
+            with contextlib.suppress(ForebayError):
+                for was in ("running", "queued"):
+                    self._store.finish_run(entry.run, "failed", code=code, error=text if code in text else f"{code}: {text}", was=was)
+                self._store.queue.ended(entry.run, time.time())
+        finally:
+            with self._lock:
+                self._running.pop(entry.run, None)
+                self._threads.pop(entry.run, None)
+                self._progress.pop(entry.run, None)
+                self._served[entry.owner] = self._served.get(entry.owner, 0.0) + time.time() - began
+            self._wake.set()
+            self._told(entry.run)
+
+    def _attempt(self, entry: Request) -> None:
+        run = self._lake.runs / entry.run
+        with held(run):
+            number = self._store.queue.begin(entry.run, os.getpid(), time.time())
+            if number is None:
+                return
+            self._told(entry.run)
+            spec = protocol.read(run / "spec.json", RunSpec)
+            if spec is None:
+                raise ForebayError("run.crashed", "its specification has gone", where=str(run))
+            if spec.limits.memory != entry.memory:
+                spec = msgspec.structs.replace(spec, limits=msgspec.structs.replace(spec.limits, memory=entry.memory))
+                protocol.write(run / "spec.json", spec)
+
+            def progress(now: Progress) -> None:
+                self._progress[entry.run] = now
+                self._told(entry.run)
+
+            outcome = None
+            if not (run / "cancel").exists():
+                outcome = attempt(self.edition(spec.edition), spec, number, run, progress)
+            if outcome is not None:
+                memory = retry.again(outcome, number, entry.memory, self._serving.largest_run)
+                if memory is not None and self._store.queue.again(entry.run, number, memory):
+                    return
+            conclude(spec, number, outcome, run, self._store)
+            self._store.queue.ended(entry.run, time.time())
+
+
+def _named(ask: Ask) -> dict[str, list[str]]:
+    """What tells the files of a request apart: their bytes, and their ending, which says how they are read."""
+    return {name: [kept.sha256, kept.file.suffix.lower()] for name, kept in ask.inputs.items()}
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,165 @@
+"""Runs over HTTP: ask for one, watch it, cancel it, share it, fetch what it gave."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import FileResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from forebay.errors import ForebayError, nearest
+from forebay.run.dispatch import Ask
+from forebay.run.protocol import OutputFiles
+from forebay.run.request import Kept
+from forebay.server import resources
+from forebay.server.access import Caller
+from forebay.server.asking import TheCaller, TheSite
+from forebay.server.site import Site
+from forebay.state.queue import Request
+from forebay.state.store import Run
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"])
+_TYPES = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv; charset=utf-8"}
+
+
+@router.post("", status_code=202, response_model=resources.Run)
+def submit(
+    asked: resources.RunRequest,
+    site: TheSite,
+    caller: TheCaller,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(max_length=200, description="Sent again, it gives the same run")] = None,
+) -> resources.Run:
+    """Ask for a run. It is queued, or answered at once if an identical one has been computed."""
+    run_id = site.dispatcher.submit(
+        caller.user,
+        Ask(
+            asked.calculation, asked.parameters, kept_inputs(site, caller, asked.inputs), asked.accept_valid, asked.edition,
+            asked.fresh, idempotency_key,
+        ),
+    )  # fmt: skip
+    return _accepted(site, caller, run_id, response, "run")
+
+
+@router.get("")
+def runs(
+    site: TheSite,
+    caller: TheCaller,
+    calculation: Annotated[str | None, Query(max_length=200)] = None,
+    status: resources.Status | None = None,
+    owner: Annotated[str | None, Query(max_length=200)] = None,
+    before: Annotated[int | None, Query(ge=0, le=2**53, description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> resources.Runs:
+    """The runs that the caller may see, newest first."""
+    found, following = site.store.runs_seen(
+        None if caller.operator else caller.user, calculation=calculation, status=status, owner=owner, before=before, limit=limit
+    )
+    return resources.Runs(runs=site.views.lines(found), next=following)
+
+
+@router.get("/{run_id}")
+def run(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
+    """A run: how it stands, its stages, results and timings, and why it failed if it did."""
+    return site.views.run(*site.views.seen(caller, run_id))
+
+
+@router.get("/{run_id}/events", response_class=EventSourceResponse)
+async def events(
+    run_id: str, site: TheSite, caller: TheCaller, last_event_id: Annotated[str | None, Header()] = None
+) -> AsyncIterator[ServerSentEvent]:
+    """The run whenever it changes, as server-sent events named `run`, until it has ended. Goes on after `Last-Event-ID`."""
+    site.views.seen(caller, run_id)
+    after = int(last_event_id) if last_event_id and last_event_id.isdigit() and len(last_event_id) < 18 else 0
+    async for event in site.hub.follow(run_id, after):
+        yield ServerSentEvent(raw_data=event.data, event="run", id=str(event.id))
+
+
+@router.post("/{run_id}/cancel", status_code=202)
+def cancel(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
+    """End a run. One that has ended stays as it is."""
+    found, request = owned(site, caller, run_id)
+    if found.finished_at is None:
+        site.dispatcher.cancel(found.id)
+        site.note(caller, "cancel", found.id)
+    found = site.store.run(found.id) or found
+    return site.views.run(found, request)
+
+
+@router.post("/{run_id}/replay", status_code=202)
+def replay(run_id: str, site: TheSite, caller: TheCaller, response: Response) -> resources.Run:
+    """Compute a run again as it was: the same edition, parameters, files and clock."""
+    found, _ = site.views.seen(caller, run_id)
+    spec = site.views.spec(found.id)
+    if spec is None:
+        raise ForebayError("run.removed", f"the folder of run {found.id} has gone, and with it what it was asked to do")
+    uploads = {one.declared.name: Kept(one.sha256, Path(one.file)) for one in spec.uploads if one.file and one.sha256}
+    ask = Ask(spec.calculation, spec.parameters, uploads, spec.accept_valid, spec.edition, True, None, found.id, spec.now)
+    return _accepted(site, caller, site.dispatcher.submit(caller.user, ask), response, "replay")
+
+
+@router.post("/{run_id}/share")
+def share(run_id: str, asked: resources.Share, site: TheSite, caller: TheCaller) -> resources.Run:
+    """Let every user see a run and its results, or only its owner."""
+    found, _ = owned(site, caller, run_id)
+    site.store.queue.share(found.id, asked.shared)
+    site.note(caller, "share" if asked.shared else "unshare", found.id)
+    return site.views.run(found, site.store.queue.get(found.id))
+
+
+@router.get("/{run_id}/results/{output}", response_class=FileResponse, responses={200: {"content": {kind: {} for kind in _TYPES.values()}}})
+def result(
+    run_id: str, output: str, site: TheSite, caller: TheCaller, format: Annotated[str, Query(pattern="^(parquet|csv)$")] = "parquet"
+) -> FileResponse:
+    """An output as a file; parts of it by `Range`. In CSV, text that a spreadsheet would execute begins with an apostrophe."""
+    found, request = site.views.seen(caller, run_id)
+    files = output_of(site, found, request, output)
+    return FileResponse(
+        files.parquet if format == "parquet" else files.csv, media_type=_TYPES[format], filename=f"{found.calculation}.{output}.{format}"
+    )
+
+
+def kept_inputs(site: Site, caller: Caller, inputs: dict[str, str]) -> dict[str, Kept]:
+    """The files of uploads by their ids. Raises ForebayError if one is not there for the caller, or is for another input."""
+    kept = {}
+    for name, id_ in inputs.items():
+        found = site.store.uploads.get(id_)
+        if found is None or not caller.sees(found.owner, found.shared):
+            raise ForebayError("input.not_found", f"there is no upload `{id_}` that you may see", advice="GET /v1/inputs lists them")
+        if found.input != name:
+            raise ForebayError("input.unknown", f"upload `{id_}` is for input `{found.input}`, not `{name}`", advice="Upload it again")
+        kept[name] = Kept(found.sha256, site.lake.inputs / found.sha256 / found.filename)
+    return kept
+
+
+def owned(site: Site, caller: Caller, run_id: str) -> tuple[Run, Request | None]:
+    """A run that the caller may change."""
+    found, request = site.views.seen(caller, run_id)
+    if request is None or not caller.owns(request.owner):
+        raise ForebayError("access.refused", "the run belongs to somebody else", advice="Only its owner may change it")
+    return found, request
+
+
+def output_of(site: Site, found: Run, request: Request | None, output: str) -> OutputFiles:
+    """The files of an output. Raises ForebayError if the run has none."""
+    if found.finished_at is None:
+        raise ForebayError("run.unfinished", f"run {found.id} has not ended yet", advice="Watch /events until it has")
+    outcome = site.views.outcome(found, request) if found.status == "succeeded" else None
+    if outcome is None:
+        raise ForebayError("run.no_result", f"run {found.id} {found.status}, and has no results")
+    files = outcome.outputs.get(output)
+    if files is None:
+        raise ForebayError("output.unknown", f"run {found.id} has no output `{output}`", advice=nearest(output, outcome.outputs))
+    return files
+
+
+def _accepted(site: Site, caller: Caller, run_id: str, response: Response, action: str) -> resources.Run:
+    site.note(caller, action, run_id)
+    response.headers["Location"] = f"/v1/runs/{run_id}"
+    found = site.store.run(run_id)
+    if found is None:
+        raise ForebayError("run.unknown", f"run {run_id} has gone")
+    return site.views.run(found, site.store.queue.get(run_id))

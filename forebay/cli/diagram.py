@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.cells import cell_len
 
 from forebay.cli.explain import figures, headline
-from forebay.cli.layout import Box, place
+from forebay.layout import Box, place
 from forebay.cli.show import count
 
 _LONGEST = 38

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from forebay import __version__
 from forebay.errors import ForebayError, Problems
 from forebay.server import knowledge, operations, runs, signing
+from forebay.server.console import pages
 from forebay.server.problems import Problem, problem, status
 from forebay.server.site import Site
 
@@ -45,7 +46,7 @@ def create(site: Site) -> FastAPI:
     app.add_exception_handler(ForebayError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
-    for router in (runs.router, knowledge.router, operations.router, signing.router):
+    for router in (pages.router, runs.router, knowledge.router, operations.router, signing.router):
         app.include_router(router)
     return app
 
@@ -70,5 +71,7 @@ def _malformed(request: Request, error: Exception) -> Response:
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     what = {404: "there is nothing here", 405: "this cannot be done here"}.get(error.status_code, str(error.detail))
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/"):
+        return pages.trouble(request, ForebayError("request.malformed", what, where=request.url.path), error.status_code)
     told = problem(ForebayError("request.malformed", what, where=request.url.path, advice="/v1/openapi.json says what there is"))
     return JSONResponse({**told, "status": error.status_code}, error.status_code, error.headers, _JSON)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from forebay.layout import Box, place
 from forebay.project.edition import Edition
 
-_WIDTH, _HEIGHT, _BETWEEN = 208.0, 44.0, 92.0
-_LETTERS = 26
+_WIDTH, _HEIGHT, _BETWEEN = 192.0, 44.0, 64.0
+_LETTERS = 24
 
 
 class Node(NamedTuple):
@@ -85,7 +85,7 @@ def _node(edition: Edition, id_: str, x: float, y: float) -> Node:
         return Node(id_, kind, _cut(name), note, f"#source-{name}", name, x, y)
     if kind == "calculation":
         ahead = sum(reason.decision in ("tier2", "aggregated", "detail") for reason in edition.calculations[name].reasons)
-        note = f"{len(edition.calculations[name].residual)} stages left, {ahead} ahead"
+        note = f"{ahead} ahead, {len(edition.calculations[name].residual)} in a run"
         return Node(id_, kind, _cut(name), note, f"#decisions-{name}", name, x, y)
     table = edition.tables[name]
     kind = table.definition.kind

@@ -8,12 +8,14 @@ import gzip
 import hashlib
 import importlib.util
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup, escape
 
 from forebay import __version__
 from forebay.errors import ForebayError, size
@@ -22,9 +24,11 @@ from forebay.server.site import Site
 
 _HERE = Path(__file__).parent
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_MAPS = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
+"""The one sheet that Plotly writes into a page as soon as it is loaded: that of maps, which no page shows."""
 _POLICY = "; ".join(
     [
-        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'", "form-action 'self'",
+        "default-src 'none'", "script-src 'self'", f"style-src 'self' '{_MAPS}'", "img-src 'self' data:", "connect-src 'self'", "form-action 'self'",
         "base-uri 'none'", "frame-ancestors 'none'",
     ]
 )  # fmt: skip
@@ -107,7 +111,7 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"seconds": seconds, "count": count, "size": size, "ago": ago, "moment": moment, "number": number}
+    environment.filters |= {"seconds": seconds, "count": count, "size": size, "ago": ago, "moment": moment, "number": number, "code": code}
     return environment
 
 
@@ -133,6 +137,11 @@ def seconds(value: float | None) -> str:
 def count(value: int | None) -> str:
     """A number of things, with thin spaces between thousands."""
     return "–" if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def code(text: str) -> Markup:
+    """A message in which what stands between backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped just here
 
 
 def number(text: object) -> bool:

@@ -466,7 +466,9 @@
     if (shape.total < 2 || by === null || !numbers.some((name) => name !== by)) return;
     const measures = numbers.filter((name) => name !== by);
     x.append(...[...new Set([by, ...date, ...others, ...numbers])].map((name) => made("option", {}, name)));
-    const wanted = measures.find((name) => /change|diff|delta/i.test(name) && !/pct|percent/i.test(name)) ?? measures.find((name) => /revenue|sales|amount|total|value/i.test(name)) ?? measures.at(-1);
+    // A column that is all zero shows nothing.
+    const told = measures.filter((name) => shape.rows.some((row) => numeric(row[shape.columns.indexOf(name)])));
+    const wanted = told.find((name) => /change|diff|delta/i.test(name) && !/pct|percent/i.test(name)) ?? told.find((name) => /revenue|sales|amount|total|value/i.test(name)) ?? told.at(-1) ?? measures.at(-1);
     y.append(...numbers.map((name) => made("option", { selected: name === wanted }, name)));
     place.hidden = false;
     let rows = shape.rows;
@@ -479,7 +481,7 @@
       const trace = line
         ? { type: "scatter", mode: "lines+markers", x: along, y: values, line: { color: colour("series-1"), width: 2 }, marker: { size: 5 } }
         : { type: "bar", x: along, y: values, marker: { color: colour("series-1") } };
-      return { traces: [{ ...trace, name: y.value, hovertemplate: "%{x}<br>%{y:,}<extra></extra>" }], layout: { showlegend: false, bargap: long ? 0.05 : 0.35, xaxis: { type: line ? "date" : shape.numeric[a] ? "-" : "category", tickangle: "auto", nticks: long ? 20 : undefined }, yaxis: { title: { text: y.value, font: { size: 12, color: colour("quiet") } }, tickformat: ",~s" } } };
+      return { traces: [{ ...trace, name: y.value, hovertemplate: "%{x}<br>%{y:,}<extra></extra>" }], layout: { showlegend: false, bargap: long ? 0.05 : 0.35, xaxis: { type: line ? "date" : shape.numeric[a] ? "-" : "category", tickangle: "auto", nticks: long ? 20 : undefined }, yaxis: { title: { text: y.value, font: { size: 12, color: colour("quiet") } }, tickformat: Math.max(...values.map(Math.abs)) >= 1e5 ? "~s" : "," } } };
     });
     x.addEventListener("change", show);
     y.addEventListener("change", show);

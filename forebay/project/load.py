@@ -387,7 +387,8 @@ class _Loader:
         converted: dict[str, Any] = {}
         for key, value in values.items():
             try:
-                converted[key] = config.duration(value) if key == "deadline" else config.size(value) if key != "threads" else value
+                duration = key in ("deadline", "checkpoint")
+                converted[key] = config.duration(value) if duration else config.size(value) if key != "threads" else value
             except ValueError as error:
                 self._add(("limits", key), str(error))
         limits = _default_limits()

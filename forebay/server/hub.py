@@ -11,6 +11,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
+from forebay.errors import ForebayError
+
 _APART = 0.1
 """Seconds between two events of a run."""
 
@@ -23,7 +25,8 @@ class Event(NamedTuple):
     data: str
 
 
-_ENDED = ("succeeded", "failed", "cancelled")
+_GONE = "gone"
+_ENDED = ("succeeded", "failed", "cancelled", _GONE)
 
 
 class _Topic:
@@ -96,7 +99,11 @@ class Hub:
         while True:
             await topic.changed.wait()
             topic.changed.clear()
-            status, data = await asyncio.to_thread(self._make, run_id)
+            try:
+                status, data = await asyncio.to_thread(self._make, run_id)
+            except ForebayError:
+                # Nobody must wait for a document that cannot be made; who asks again learns why.
+                status, data = _GONE, "{}"
             if topic.last is None or topic.last.data != data:
                 id_ = max(int(time.time() * 1000), topic.last.id + 1 if topic.last else 0)
                 async with topic.news:

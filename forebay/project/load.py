@@ -391,7 +391,7 @@ class _Loader:
                 converted[key] = config.duration(value) if duration else config.size(value) if key != "threads" else value
             except ValueError as error:
                 self._add(("limits", key), str(error))
-        limits = _default_limits()
+        limits = default_limits()
         if values:
             with self._collecting():
                 limits = self._convert(("limits",), {**msgspec.structs.asdict(limits), **converted}, Limits)
@@ -469,7 +469,8 @@ class _Loader:
             self._add(path, f"`{pattern}` is no regular expression: {error}")
 
 
-def _default_limits() -> Limits:
+def default_limits() -> Limits:
+    """The limits where forebay.yaml says nothing."""
     half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     usual = Limits()
     return Limits(memory=min(usual.memory, half), refresh_memory=min(usual.refresh_memory, half))

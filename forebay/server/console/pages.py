@@ -16,6 +16,7 @@ from forebay.errors import ForebayError
 from forebay.project.project import Scalar
 from forebay.refresh import history
 from forebay.refresh.status import Status
+from forebay.run.diff import diff
 from forebay.run.protocol import RunSpec
 from forebay.server import problems, resources
 from forebay.server.access import Caller
@@ -151,6 +152,14 @@ def run(request: Request, run_id: str, site: TheSite, caller: TheCaller) -> Resp
         in rendering.calculations(site), paged=_has(request, "/v1/runs/{run_id}/results/{output}/rows"),
         promotes=_has(request, "/v1/runs/{run_id}/promote"),
     )  # fmt: skip
+
+
+@router.get("/runs/{a}/compare/{b}")
+def compare(request: Request, a: str, b: str, site: TheSite, caller: TheCaller) -> Response:
+    """Two runs beside each other: what they were asked, and what came out."""
+    one, other = (site.views.seen(caller, run_id) for run_id in (a, b))
+    found = diff(site.lake, site.store, one[0], other[0])
+    return page(request, "compare.html", caller, a=site.views.run(*one), b=site.views.run(*other), diff=found)
 
 
 @router.get("/data")

@@ -238,7 +238,7 @@ def test_progress_is_seen_and_a_run_can_be_cancelled(served: Served, visit: Visi
     page.get_by_role("row").filter(has_text=run).get_by_role("progressbar").wait_for()
     page.get_by_role("link", name=run).click()
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_role("heading", name="Cancelled").wait_for()
+    page.get_by_role("heading", name="Cancelled", exact=True).wait_for()
     page.get_by_role("button", name="Replay").wait_for()
 
 

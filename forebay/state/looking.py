@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -33,17 +34,15 @@ def connect(file: Path) -> sqlite3.Connection:
 
 
 def fault(file: Path) -> str:
-    """What SQLite finds wrong with a database; nothing if it is whole."""
+    """What SQLite finds wrong with a database; nothing if it is whole. Raises sqlite3.OperationalError if it cannot be opened or read,
+    which says nothing of what is in it."""
     try:
-        connection = connect(file)
-    except sqlite3.Error as error:
+        with closing(connect(file)) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
         return str(error)
-    try:
-        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-    except sqlite3.Error as error:
-        return str(error)
-    finally:
-        connection.close()
     return "" if found == ["ok"] else "; ".join(found)
 
 

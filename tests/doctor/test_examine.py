@@ -284,7 +284,7 @@ def test_a_lake_and_sources_that_may_not_be_read(reachable: Project) -> None:
     (reachable.lake / "state.db").chmod(0)
     (reachable.lake / "slices").chmod(0)
     found = {(check, code) for check, code, _ in _as_nobody(reachable.folder)}
-    assert found == {("lake", "file.unusable"), ("state", "state.unreadable"), ("sources", "source.unreadable")}
+    assert found == {("lake", "file.unusable"), ("state", "state.unavailable"), ("sources", "source.unreadable")}
 
 
 # The command line

@@ -28,7 +28,8 @@ def test_nothing_is_written(tmp_path: Path) -> None:
 
 
 def test_nothing_is_made(tmp_path: Path) -> None:
-    assert "unable to open" in fault(tmp_path / "none.db")
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        fault(tmp_path / "none.db")
     assert [*tmp_path.iterdir()] == []
 
 

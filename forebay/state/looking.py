@@ -47,7 +47,7 @@ def fault(file: Path) -> str:
 
 
 class Looking(Store):
-    """The state of a project, to be read only. Raises ForebayError if it was written by another version."""
+    """The state of a project, to be read only. Raises ForebayError if it is empty, or of another version."""
 
     whole: bool
     """Whether all tables are there. An earlier version made fewer, and the next verb that writes adds the others."""
@@ -56,6 +56,9 @@ class Looking(Store):
         self._engine = create_engine("sqlite://", creator=lambda: connect(file), poolclass=NullPool)
         event.listen(self._engine, "handle_error", _explain)
         found, self.whole = self._schema()
+        if found is None:
+            advice = "Restore it from a backup, or call `forebay refresh`, which publishes edition 1 again; the record of runs is lost"
+            raise ForebayError("state.unreadable", "it is empty", where=str(file), advice=advice)
         if found != SCHEMA:
-            by = "holds no schema" if found is None else f"written by another version of Forebay (schema {found}, this one reads {SCHEMA})"
+            by = f"written by another version of Forebay (schema {found}, this one reads {SCHEMA})"
             raise ForebayError("state.version", by, where=str(file), advice="Use that version, or another lake")

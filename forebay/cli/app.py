@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -274,7 +274,14 @@ def watch(*, every: str | None = None, events: str | None = None, project: Folde
 
 
 @app.command
-def serve(*, host: str | None = None, port: int | None = None, project: Folder_ = Path(), json: Json = False) -> None:
+def serve(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    log: Literal["json", "text"] | None = None,
+    project: Folder_ = Path(),
+    json: Json = False,
+) -> None:
     """Serve the project: keep it fresh, take runs over HTTP, and show the console. Ctrl-C or SIGTERM ends it.
 
     Parameters
@@ -283,6 +290,8 @@ def serve(*, host: str | None = None, port: int | None = None, project: Folder_ 
         The address to listen on, by default `server.host` of forebay.yaml, else this machine only.
     port
         The port, by default `server.port`; 0 takes any that is free.
+    log
+        How its log on stderr is written; by default as text on a terminal, as JSON elsewhere.
     """
     from forebay.cli import show  # noqa: PLC0415
 
@@ -291,7 +300,7 @@ def serve(*, host: str | None = None, port: int | None = None, project: Folder_ 
     except ModuleNotFoundError as error:
         raise _without(error) from None
 
-    serving(project, lambda url, link: show.serving(url, link, as_json=json), host=host, port=port)
+    serving(project, lambda url, link: show.serving(url, link, as_json=json), host=host, port=port, log=log)
 
 
 @keys_app.command(name="add")
@@ -306,10 +315,11 @@ def keys_add(user: str, /, *, operator: bool = False, project: Folder_ = Path(),
         It may also see what belongs to others, refresh, and send events.
     """
     from forebay.cli import show  # noqa: PLC0415
+    from forebay.state.keys import local_user  # noqa: PLC0415
 
     _, _, store = _open(project)
     key, secret = store.keys.add(user, "operator" if operator else "user")
-    store.keys.note(user, "key.add", key.id, key.role)
+    store.keys.note(local_user(), "key.add", key.id, f"{key.role} {user}")
     show.key(key, secret, as_json=json)
 
 
@@ -332,12 +342,28 @@ def keys_revoke(key: str, /, *, project: Folder_ = Path(), json: Json = False) -
         Its id, as `forebay keys` lists it.
     """
     from forebay.cli import show  # noqa: PLC0415
+    from forebay.state.keys import local_user  # noqa: PLC0415
 
     _, _, store = _open(project)
     if not store.keys.revoke(key):
         raise ForebayError("access.no_key", f"there is no key `{key}` that is in force", advice="`forebay keys` lists them")
-    store.keys.note("", "key.revoke", key)
+    store.keys.note(local_user(), "key.revoke", key)
     show.keys(store.keys.all(), as_json=json)
+
+
+@app.command
+def audit(*, limit: int = 50, project: Folder_ = Path(), json: Json = False) -> None:
+    """Show who did what: runs, cancellations, shares, uploads, refreshes, keys and sign-ins, newest first.
+
+    Parameters
+    ----------
+    limit
+        How many at most.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+
+    _, _, store = _open(project)
+    show.audit(store.keys.noted(limit), as_json=json)
 
 
 @app.command

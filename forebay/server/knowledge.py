@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query
 
-from forebay.project.folder import Folder
 from forebay.refresh import history
-from forebay.refresh.status import Status, status
 from forebay.server import resources
 from forebay.server.asking import TheCaller, TheSite
-from forebay.server.site import Site
 
 router = APIRouter(prefix="/v1", tags=["what there is"])
-_lock = threading.Lock()
-_FRESH = 2.0
 
 
 @router.get("/me")
@@ -50,7 +43,7 @@ def sources(site: TheSite, caller: TheCaller) -> list[resources.Source]:
             reads_days=one.measured.days if one.measured else None,
             share_per_day=one.measured.rows_per_day if one.measured else None,
         )
-        for one in standing(site).sources
+        for one in site.standing().sources
     ]  # fmt: skip
 
 
@@ -61,7 +54,7 @@ def tables(site: TheSite, caller: TheCaller) -> list[resources.Table]:
         resources.Table(
             name=one.table, kind=one.kind, rows=one.rows, bytes=one.bytes, since=one.since, since_at=one.since_at, intact=one.intact
         )
-        for one in standing(site).tables
+        for one in site.standing().tables
     ]
 
 
@@ -76,14 +69,6 @@ def changes(number: int, site: TheSite, caller: TheCaller, since: Annotated[int 
     """How an edition differs from the one before, or from another: sources, tables, and why each was built."""
     found: dict[str, Any] = msgspec.to_builtins(history.diff(site.store, since, number))
     return found
-
-
-def standing(site: Site) -> Status:
-    """How things stand, looked at a moment ago at most: it takes a listing of every source."""
-    with _lock:
-        if site.standing is None or site.standing[0] < time.monotonic():
-            site.standing = (time.monotonic() + _FRESH, status(Folder(site.folder.path), site.store))
-        return site.standing[1]
 
 
 def _edition(one: history.Listed) -> resources.Edition:

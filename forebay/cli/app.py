@@ -317,7 +317,8 @@ def keys_add(user: str, /, *, operator: bool = False, project: Folder_ = Path(),
     from forebay.cli import show  # noqa: PLC0415
     from forebay.state.keys import local_user  # noqa: PLC0415
 
-    _, _, store = _open(project)
+    # A server that others can reach wants a key before it begins, which may be before there is anything.
+    _, _, store = _open(project, create=True)
     key, secret = store.keys.add(user, "operator" if operator else "user")
     store.keys.note(local_user(), "key.add", key.id, f"{key.role} {user}")
     show.key(key, secret, as_json=json)
@@ -470,14 +471,14 @@ def _run(
     return _Done(edition, spec, outcome, lake.runs / spec.id)
 
 
-def _open(project: Path) -> tuple[Any, Any, Any]:
-    """The project folder, its lake and its state."""
+def _open(project: Path, *, create: bool = False) -> tuple[Any, Any, Any]:
+    """The project folder, its lake and its state. Raises ForebayError if there is no lake yet, unless it may be made."""
     from forebay.lake.root import open_lake  # noqa: PLC0415
     from forebay.project.folder import Folder  # noqa: PLC0415
     from forebay.state.store import Store  # noqa: PLC0415
 
     folder = Folder(project)
-    lake = open_lake(folder.lake, folder.name, folder.path)
+    lake = open_lake(folder.lake, folder.name, folder.path, create=create)
     return folder, lake, Store(lake.state)
 
 

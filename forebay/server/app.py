@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from forebay import __version__
 from forebay.errors import ForebayError, Problems
 from forebay.server import knowledge, operations, runs, signing
+from forebay.server.describing import describe
 from forebay.server.gate import Gate, too_large
 from forebay.server.problems import MEDIA_TYPE, Problem, problem, status
 from forebay.server.site import LOOPBACK, Site
@@ -41,7 +43,8 @@ def create(site: Site) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
-        responses={code: {"model": Problem, "content": {MEDIA_TYPE: {}}} for code in (400, 401, 403, 404, 409, 410, 422, 429)},
+        responses={500: {"model": Problem, "content": {MEDIA_TYPE: {}}}},
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.site = site
     app.add_middleware(Gate, metrics=site.metrics, hosts=frozenset({*LOOPBACK, "[::1]", site.serving.host}) if site.local else None)
@@ -50,6 +53,14 @@ def create(site: Site) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     for router in (runs.router, knowledge.router, operations.router, signing.router):
         app.include_router(router, max_body_size=_LARGEST_BODY)
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            describe(plain())
+        return plain()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # which is how it is meant to be replaced
     return app
 
 

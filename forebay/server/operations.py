@@ -61,7 +61,7 @@ def audit(
     return resources.Audit(acts=acts, next=found[limit - 1].seq if len(found) > limit else None)
 
 
-@router.post("/v1/refresh", status_code=202)
+@router.post("/v1/refresh", status_code=202, operation_id="refresh")
 def refresh(site: TheSite, caller: TheOperator) -> resources.Accepted:
     """Look at the sources now, and refresh if anything changed."""
     site.refresher.hint(REFRESH)
@@ -69,7 +69,12 @@ def refresh(site: TheSite, caller: TheOperator) -> resources.Accepted:
     return resources.Accepted()
 
 
-@router.post("/v1/events", status_code=202)
+@router.post(
+    "/v1/events",
+    status_code=202,
+    operation_id="send_event",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+)
 async def events(request: Request, site: TheSite, caller: TheOperator) -> resources.Accepted:
     """Something changed at a source: a CloudEvent, an S3 notification or an EventBridge event, as JSON. A hint: a listing decides."""
     body = b""

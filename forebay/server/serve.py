@@ -47,7 +47,7 @@ def serve(project: Path, ready: Ready, *, host: str | None = None, port: int | N
             key = site.key()
 
             def begun() -> None:
-                tell("server.started", url=url, project=site.folder.name, version=__version__, pid=os.getpid(), edition=site.edition)
+                tell("started", url=url, project=site.folder.name, version=__version__, pid=os.getpid(), edition=site.edition)
                 ready(url, f"{url}/sign-in?link={site.access.link(key)}" if key else None)
 
             config = uvicorn.Config(
@@ -57,7 +57,7 @@ def serve(project: Path, ready: Ready, *, host: str | None = None, port: int | N
             # The server takes the signals that end it, stops in order, and only then passes them on.
             with contextlib.suppress(KeyboardInterrupt):
                 _Server(config, begun).run(sockets=[listening])
-            tell("server.stopped", url=url)
+            tell("stopped", url=url)
     finally:
         listening.close()
         end_log()

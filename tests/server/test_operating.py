@@ -59,7 +59,7 @@ def test_a_run_is_logged_as_it_goes_from_state_to_state_without_its_parameters(s
     lines = server.until(lambda: found if len(found := server.said("run", run=run["id"])) == 3 else None)
     assert [(line["status"], line["attempt"], line["edition"]) for line in lines] == [("queued", 0, 1), ("running", 1, 1), ("succeeded", 1, 1)]
     assert lines[0]["request"] == "the-click"
-    assert lines[2]["seconds"] == run["seconds"] > 0
+    assert lines[2]["seconds"] == server.call("GET", f"/v1/runs/{run['id']}").json()["seconds"] > 0
     assert "0.0625" not in "".join(server.lines)
 
 
@@ -70,7 +70,7 @@ def test_a_run_that_fails_is_logged_with_its_code(server: Operated) -> None:
 
 
 def test_refreshes_are_logged(server: Operated) -> None:
-    assert server.said("server.started", url=server.url, project="coffee")
+    assert server.said("started", url=server.url, project="coffee")
     (line,) = server.said("refresh", said="published")
     assert line["edition"] == 1 and line["why"] == "start" and line["seconds"] > 0
 
@@ -105,7 +105,7 @@ def test_runs_requests_and_editions_are_counted(server: Operated) -> None:
     for step in ("queue", "start", "prepare", "stages", "write"):
         assert more(f'forebay_run_step_seconds_count{{calculation="plan",step="{step}"}}') == 1, step
     total = sum(more(f'forebay_run_step_seconds_sum{{calculation="plan",step="{step}"}}') for step in ("queue", "start", "prepare", "stages", "write"))
-    assert 0 < total <= run["seconds"] + 0.1
+    assert 0 < total <= more('forebay_run_seconds_sum{calculation="plan"}') + 0.1
     assert more('forebay_http_requests_total{method="POST",route="/v1/runs",status="202"}') == 3
     assert (after["forebay_workers"], after["forebay_runs_queued"], after["forebay_edition"], after["forebay_editions"]) == (2, 0, 1, 1)
     assert after["forebay_edition_age_seconds"] > 0
@@ -232,4 +232,4 @@ def test_a_server_that_others_reach_shows_metrics_to_operators_only(tmp_path_fac
         assert server.call("GET", "/metrics", user).status_code == 403
         assert server.call("GET", "/metrics", operator, headers={"Host": "forebay.example"}).status_code == 200
         assert server.stop() == 0
-    assert "server.stopped" in server.lines[-1] and not server.lines[-1].startswith("{")
+    assert "stopped" in server.lines[-1] and not server.lines[-1].startswith("{")

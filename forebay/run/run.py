@@ -211,10 +211,11 @@ def settle(lake: Lake, store: Store) -> None:
     have failed, with nothing left that looks like a result."""
     for run in store.running():
         folder = lake.runs / run.id
-        if not _abandoned(folder / "lock"):
-            continue
+        # The attempt first, then the lock: one that begins in between has another number, and is left alone.
         request = store.queue.get(run.id)
         number = request.attempts if request else 1
+        if not _abandoned(folder / "lock"):
+            continue
         if request is not None and number < MOST_ATTEMPTS:
             if store.queue.again(run.id, number):
                 _clear(protocol.attempt_folder(folder, number))

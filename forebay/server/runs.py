@@ -31,7 +31,7 @@ def submit(
     site: TheSite,
     caller: TheCaller,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(max_length=200, description="Sent again, it gives the same run")] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200, description="Sent again, it gives the same run")] = None,
 ) -> resources.Run:
     """Ask for a run. It is queued, or answered at once if an identical one has been computed."""
     run_id = site.dispatcher.submit(

@@ -10,7 +10,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from forebay import __version__
 from forebay.errors import ForebayError, Problems
@@ -19,8 +18,6 @@ from forebay.server.problems import Problem, problem, status
 from forebay.server.site import Site
 
 _JSON = "application/problem+json"
-_FILES = "/v1/inputs"
-_LARGEST_BODY = 1 << 20
 
 
 def create(site: Site) -> FastAPI:
@@ -48,39 +45,9 @@ def create(site: Site) -> FastAPI:
     app.add_exception_handler(ForebayError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _defect)
-    app.add_middleware(_Bodies)
     for router in (runs.router, knowledge.router, operations.router, signing.router):
         app.include_router(router)
     return app
-
-
-class _Bodies:
-    """Keeps what is sent within bounds before it is read into memory. Files are not: they are streamed, and have a limit of their own."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_FILES):
-            return await self._app(scope, receive, send)
-        taken = 0
-
-        async def bounded() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > _LARGEST_BODY:
-                raise HTTPException(413, f"the body of such a request has at most {_LARGEST_BODY:,} bytes")
-            return message
-
-        return await self._app(scope, bounded, send)
-
-
-def _defect(_: Request, error: Exception) -> Response:
-    """What nobody foresaw; its trace goes to the server's log."""
-    what = f"{type(error).__name__}: this is a defect of Forebay"
-    return JSONResponse(problem(ForebayError("server.internal", what, advice="Please report it, with the server's log")), 500, None, _JSON)
 
 
 def _refused(_: Request, error: Exception) -> Response:
@@ -103,6 +70,5 @@ def _malformed(request: Request, error: Exception) -> Response:
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     what = {404: "there is nothing here", 405: "this cannot be done here"}.get(error.status_code, str(error.detail))
-    code = "request.too_large" if error.status_code == 413 else "request.malformed"
-    told = problem(ForebayError(code, what, where=request.url.path, advice="/v1/openapi.json says what there is"))
+    told = problem(ForebayError("request.malformed", what, where=request.url.path, advice="/v1/openapi.json says what there is"))
     return JSONResponse({**told, "status": error.status_code}, error.status_code, error.headers, _JSON)

@@ -291,9 +291,6 @@ def serve(*, host: str | None = None, port: int | None = None, project: Folder_ 
     except ModuleNotFoundError as error:
         raise _without(error) from None
 
-    # The server takes these signals itself, and stops in order.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     serving(project, lambda url, link: show.serving(url, link, as_json=json), host=host, port=port)
 
 

@@ -28,7 +28,8 @@ class Event(NamedTuple):
     data: str
 
 
-_ENDED = ("succeeded", "failed", "cancelled")
+_GONE = "gone"
+_ENDED = ("succeeded", "failed", "cancelled", _GONE)
 
 
 class _Topic:
@@ -105,11 +106,9 @@ class Hub:
             topic.changed.clear()
             try:
                 status, data = await asyncio.to_thread(self._make, run_id)
-            except (ForebayError, OSError):
-                # State that cannot be reached for now is asked again.
-                topic.changed.set()
-                await asyncio.sleep(1.0)
-                continue
+            except ForebayError:
+                # Nobody must wait for a document that cannot be made; who asks again learns why.
+                status, data = _GONE, "{}"
             if topic.last is None or topic.last.data != data:
                 id_ = max(int(time.time() * 1000), topic.last.id + 1 if topic.last else 0)
                 async with topic.news:

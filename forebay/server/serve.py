@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -43,7 +44,9 @@ def serve(project: Path, ready: Ready, *, host: str | None = None, port: int | N
                 lambda: ready(url, f"{url}/sign-in?link={site.access.link(key)}" if key else None),
             )  # fmt: skip
             logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-            server.run(sockets=[listening])
+            # The server takes the signals that end it, stops in order, and only then passes them on.
+            with contextlib.suppress(KeyboardInterrupt):
+                server.run(sockets=[listening])
     finally:
         listening.close()
 

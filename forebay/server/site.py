@@ -97,7 +97,7 @@ class Site:
     def _event(self, run_id: str) -> tuple[str, str]:
         run = self.store.run(run_id)
         if run is None:
-            return "cancelled", "{}"
+            raise ForebayError("run.unknown", f"there is no run `{run_id}`")
         view = self.views.run(run, self.store.queue.get(run_id))
         # What changes by itself would make each document a new one.
         return run.status, view.model_copy(update={"seconds": None} if run.finished_at is None else {}).model_dump_json()

@@ -31,7 +31,7 @@ from forebay.run.admit import Capacity, Running, Waiting
 from forebay.run.launch import warm
 from forebay.run.protocol import Outcome, Progress, RunSpec
 from forebay.run.request import Kept, request
-from forebay.run.run import attempt, conclude, held, settle, write_spec
+from forebay.run.run import attempt, cancel, conclude, held, settle, write_spec
 from forebay.split.stage import NOW
 from forebay.state.queue import KeyTaken, Request
 from forebay.state.store import Store
@@ -122,11 +122,7 @@ class Dispatcher:
 
     def cancel(self, run_id: str) -> None:
         """End a run that has not ended. What it holds is free within a second or two."""
-        if not self._store.finish_run(run_id, "cancelled", code="run.cancelled", error="cancelled by the user", was="queued"):
-            with contextlib.suppress(FileNotFoundError):
-                (self._lake.runs / run_id / "cancel").touch()
-            # It may have been taken up, or queued again, just now: whoever holds it sees the marker.
-            self._store.finish_run(run_id, "cancelled", code="run.cancelled", error="cancelled by the user", was="queued")
+        cancel(self._lake, self._store, run_id)
         self._wake.set()
         self._told(run_id)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
@@ -13,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from forebay.errors import ForebayError, nearest
 from forebay.run.dispatch import Ask
 from forebay.run.protocol import OutputFiles
-from forebay.run.request import Kept
+from forebay.run.request import Kept, kept_of
 from forebay.server import resources
 from forebay.server.access import Caller
 from forebay.server.asking import TheCaller, TheSite
@@ -96,8 +95,7 @@ def replay(run_id: str, site: TheSite, caller: TheCaller, response: Response) ->
     spec = site.views.spec(found.id)
     if spec is None:
         raise ForebayError("run.removed", f"the folder of run {found.id} has gone, and with it what it was asked to do")
-    uploads = {one.declared.name: Kept(one.sha256, Path(one.file)) for one in spec.uploads if one.file and one.sha256}
-    ask = Ask(spec.calculation, spec.parameters, uploads, spec.accept_valid, spec.edition, True, None, found.id, spec.now)
+    ask = Ask(spec.calculation, spec.parameters, kept_of(spec), spec.accept_valid, spec.edition, True, None, found.id, spec.now)
     return _accepted(site, caller, site.dispatcher.submit(caller.user, ask), response, "replay")
 
 

@@ -13,10 +13,11 @@ import msgspec
 import uvicorn
 
 from forebay.errors import ForebayError
+from forebay.lake.address import alone
 from forebay.project.folder import Folder
 from forebay.project.serving import read_serving
 from forebay.server.app import create
-from forebay.server.site import Site, alone
+from forebay.server.site import Site
 
 Ready = Callable[[str, str | None], None]
 

@@ -65,7 +65,7 @@ class Served:
             )  # fmt: skip
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
-        assert said, self.talk()
+        assert said.startswith('{"url"'), said + self.process.communicate()[0] + self.talk()
         where = json.loads(said)
         self.url, self.link = where["url"], where["link"]
         return self

@@ -68,7 +68,7 @@ def test_a_run_is_watched_from_its_events(client: Client) -> None:
 def test_what_is_wrong_is_raised_as_it_is_on_the_command_line(client: Client) -> None:
     with pytest.raises(Problems) as problems:
         client.submit("sums", {"factor": "x", "least": datetime.date(2026, 1, 1)})
-    assert {error.code for error in problems.value.errors} == {"parameter.invalid"}
+    assert {error.code for error in problems.value.errors} == {"parameter.type"}
     with pytest.raises(ForebayError) as error:
         client.submit("sum")
     assert (error.value.code, error.value.advice) == ("calculation.unknown", "Did you mean `sums`?")

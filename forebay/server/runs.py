@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -66,12 +66,17 @@ def run(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
     return site.views.run(*site.views.seen(caller, run_id))
 
 
+def _seen(run_id: str, site: TheSite, caller: TheCaller) -> str:
+    """The id of a run that the caller may see: told before the answer begins, which could not be a problem any more."""
+    run, _ = site.views.seen(caller, run_id)
+    return run.id
+
+
 @router.get("/{run_id}/events", response_class=EventSourceResponse)
 async def events(
-    run_id: str, site: TheSite, caller: TheCaller, last_event_id: Annotated[str | None, Header()] = None
+    run_id: Annotated[str, Depends(_seen)], site: TheSite, last_event_id: Annotated[str | None, Header()] = None
 ) -> AsyncIterator[ServerSentEvent]:
     """The run whenever it changes, as server-sent events named `run`, until it has ended. Goes on after `Last-Event-ID`."""
-    site.views.seen(caller, run_id)
     after = int(last_event_id) if last_event_id and last_event_id.isdigit() and len(last_event_id) < 18 else 0
     async for event in site.hub.follow(run_id, after):
         yield ServerSentEvent(raw_data=event.data, event="run", id=str(event.id))

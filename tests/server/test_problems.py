@@ -10,8 +10,8 @@ from serving import Served, problem
 BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"calculation": "sum"}, 404, "calculation.unknown"),
     ({"calculation": "sums", "parameters": {"factr": 1}}, 422, "parameter.unknown"),
-    ({"calculation": "sums", "parameters": {"factor": "much"}}, 422, "parameter.invalid"),
-    ({"calculation": "sums", "parameters": {"factor": 10**100}}, 422, "parameter.invalid"),
+    ({"calculation": "sums", "parameters": {"factor": "much"}}, 422, "parameter.type"),
+    ({"calculation": "sums", "parameters": {"factor": 10**100}}, 422, "parameter.type"),
     ({"calculation": "sums", "parameters": {"least": [1]}}, 422, "request.malformed"),
     ({"calculation": "sums", "inputs": {"facts": "x"}}, 404, "input.not_found"),
     ({"calculation": "sums", "edition": 99}, 409, "edition.none"),

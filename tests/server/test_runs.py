@@ -213,7 +213,7 @@ def test_a_run_that_needs_more_memory_is_tried_again_with_more_and_one_that_need
 
 @pytest.mark.slow
 def test_a_server_that_is_told_to_stop_gives_runs_a_while_and_resumes_the_others(serve: Callable[..., Served]) -> None:
-    server = serve(workers=1, grace="500ms")
+    server = serve(workers=1, grace="1s")
     slow = server.submit("slow")["id"]
     server.at_work(slow)
     waiting = server.submit("sums")["id"]

@@ -154,7 +154,7 @@ class Killing:
     def _use(self, number: int) -> None:
         chance = random.Random(f"{self.seed} {number}")
         try:
-            with Client(project=self.folder, patience=300) as client:
+            with Client(project=self.folder, patience=3600) as client:
                 while not self.stop.is_set():
                     mine = [self._submit(client, chance, f"{number}-{n}-{chance.random()}") for n in range(chance.randrange(1, 4))]
                     for asked in mine:

@@ -13,7 +13,7 @@ from forebay.state.store import Store
 
 
 def test_a_request_without_a_valid_key_is_refused(served: Served) -> None:
-    for headers in ({}, {"Authorization": "Bearer fbk_nonsense"}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer "}):
+    for headers in ({}, {"Authorization": "Bearer fbk_nonsense"}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}):
         answer = served.http.get(f"{served.url}/v1/runs", headers=headers)
         assert problem(answer) == (401, "access.unknown")
         assert answer.headers["WWW-Authenticate"] == "Bearer"

@@ -59,7 +59,7 @@ def test_results_that_are_not_there(served: Served) -> None:
     assert problem(served.call("GET", f"/v1/runs/{slow}/results/result")) == (409, "run.no_result")
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b'{"calculation": "\\ud800"}', b"[" * 100_000, b"null", b"NaN"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b'{"calculation": "\\ud800"}', b'{"calculation": "sums", "parameters": {"factor": "\\ud800"}}', b"[" * 100_000, b"null", b"NaN"])
 def test_what_is_no_request_is_refused(served: Served, body: bytes) -> None:
     answer = served.call("POST", "/v1/runs", content=body, headers={"Content-Type": "application/json"})
     status, _ = problem(answer)

@@ -2,7 +2,8 @@
 
     python benchmarks/concurrency.py [--small] [--no-input] [--seconds 120] [--only burst,open,bare,hog,watchers]
 
-burst      100 different runs, submitted at once by ten users: how many a second, and where each one's time went
+burst      100 different runs, submitted at once by ten users: how many a second, where each one's time went, and the processor time of
+           each, of the serving process and of the run's own: that hardly changes with what else the machine does
 open       runs that come by themselves (Poisson), at 80% of what the burst showed can be done
 bare       the same stages in plain DuckDB: a process of one thread for each core, in a loop; and the server's share of that
 hog        small runs while one run asks for more memory than there is
@@ -33,6 +34,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import httpx
+from processes import descendants
 from serving import Served, declared
 
 from forebay.client import Client, Run
@@ -65,6 +67,15 @@ def where_time_went(runs: list[Run]) -> dict[str, Any]:
     told = {part: spread(run.document["timings"][part] for run in runs if part in run.document["timings"]) for part in sorted(parts)}
     steps = {"steps": spread(sum(step["seconds"] for step in run.document["steps"]) for run in runs)}
     return {"seconds": spread(run.document["seconds"] for run in runs), **told, **steps}
+
+
+def processor(pids: Iterable[int]) -> float:
+    """Seconds that these processes have had, with those that they started and that have ended."""
+    found = 0
+    for pid in pids:
+        fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        found += sum(map(int, fields[11:15]))
+    return found / os.sysconf("SC_CLK_TCK")
 
 
 class Users:
@@ -124,27 +135,27 @@ def bare(folder: str, seconds: float, done: Any) -> None:
                 read_input(connection, upload.declared, Path(upload.file), raw, scratch=Path(temp))
             report_, rejected = Path(temp) / "report.parquet", Path(temp) / "rejected.csv"
             prepare(connection, upload.declared, raw, upload.hierarchy_types, accept_valid=False, report=report_, rejected=rejected)
-        times, until = 0, time.monotonic() + seconds
+        times, until, before = 0, time.monotonic() + seconds, time.process_time()
         while time.monotonic() < until:
             for stage in spec.stages:
                 names = connection.extract_statements(stage.sql)[0].named_parameters
                 values = {name: spec.parameters.get(name, spec.now) for name in names}
                 connection.execute(f"CREATE OR REPLACE TABLE {duckdb.quoted(stage.name)} AS ({stage.sql}\n)", values or None)
             times += 1
-        done.put(times / seconds)
+        done.put((times / seconds, (time.process_time() - before) / max(1, times)))
 
 
-def bare_rate(run: Path, seconds: float) -> float:
-    """Of all cores together."""
+def bare_rate(run: Path, seconds: float) -> tuple[float, float]:
+    """How often in a second, by all cores together, and in how many seconds of a processor once."""
     context = multiprocessing.get_context("spawn")
     done = context.Queue()
     processes = [context.Process(target=bare, args=(str(run), seconds, done)) for _ in range(CORES)]
     for process in processes:
         process.start()
-    rates = [done.get() for _ in processes]
+    found = [done.get() for _ in processes]
     for process in processes:
         process.join()
-    return float(sum(rates))
+    return sum(rate for rate, _ in found), statistics.mean(cpu for _, cpu in found)
 
 
 # A project of runs that do odd things
@@ -236,14 +247,22 @@ def main() -> None:
                 inputs = {} if arguments.no_input else {"adjustments": folder / "adjustments.csv"}
                 users = Users(server.ready(900), "plan", inputs)
                 users.submit(0).wait()
+                assert server.process is not None
+                own, all_ = [server.process.pid], [server.process.pid, *descendants(server.process.pid)]
+                before = processor(own), processor(all_)
                 rate, runs = users.burst()
-                report("burst", runs=RUNS, users=USERS, per_second=round(rate, 2), cores=CORES, **where_time_went(runs))
+                serving = (processor(own) - before[0]) / RUNS
+                running = (processor(all_) - before[1]) / RUNS - serving
+                report(
+                    "burst", runs=RUNS, users=USERS, per_second=round(rate, 2), cores=CORES, serving_cpu_s=round(serving, 4),
+                    running_cpu_s=round(running, 4), **where_time_went(runs),
+                )  # fmt: skip
                 if "open" in wanted:
                     found = users.open(rate * 0.8, arguments.seconds)
                     report("open", runs=len(found), per_second=round(rate * 0.8, 2), for_s=arguments.seconds, **where_time_went(found))
                 if "bare" in wanted:
-                    plain = bare_rate(server.lake / "runs" / runs[0].id, 20.0)
-                    report("bare", per_second=round(plain, 2), server_share=round(rate / plain, 2))
+                    plain, cpu = bare_rate(server.lake / "runs" / runs[0].id, 20.0)
+                    report("bare", per_second=round(plain, 2), server_share=round(rate / plain, 2), cpu_s=round(cpu, 4))
             finally:
                 server.close()
     if "hog" in wanted:

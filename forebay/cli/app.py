@@ -28,7 +28,7 @@ _STOPS_IN = 10.0
 """Seconds within which a run that is cancelled has ended."""
 _STOPPED = ForebayError("run.cancelled", "stopped", advice="Nothing was published")
 
-runs_app = App(name="runs", help="List runs, show, cancel or repeat one.")
+runs_app = App(name="runs", help="List runs, show, compare, cancel or repeat them.")
 app.command(runs_app)
 keys_app = App(name="keys", help="List API keys, make one, or revoke one.")
 app.command(keys_app)
@@ -197,6 +197,15 @@ def status(*, project: Folder_ = Path(), json: Json = False) -> None:
 
     folder, _, store = _open(project)
     history.status(looking.status(folder, store), as_json=json)
+
+
+@app.command
+def doctor(*, project: Folder_ = Path(), json: Json = False) -> int:
+    """Look for what is wrong with the project, its lake and this machine, and say what to do. Changes nothing. Exit code 10 on an error."""
+    from forebay.cli import doctor as telling  # noqa: PLC0415
+    from forebay.doctor.doctor import examine  # noqa: PLC0415
+
+    return telling.examined(examine(project), as_json=json)
 
 
 @app.command
@@ -612,3 +621,33 @@ def runs_replay(run: str, /, *, project: Folder_ = Path(), json: Json = False) -
         quiet=json,
     )
     show.ran(done.spec, done.outcome, time.monotonic() - started, as_json=json)
+
+
+@runs_app.command(name="diff")
+def runs_diff(run_a: str, run_b: str, /, *, project: Folder_ = Path(), json: Json = False) -> None:
+    """Show how run B differs from run A: what they were asked and given, what they read and executed, and which rows came out otherwise.
+
+    Parameters
+    ----------
+    run_a
+        The run's id, or the beginning or end of it, or `last`.
+    run_b
+        Another run, named likewise.
+    """
+    from forebay.cli import compare  # noqa: PLC0415
+    from forebay.refresh import history as remembered  # noqa: PLC0415
+    from forebay.run import diff as differing  # noqa: PLC0415
+    from forebay.run.run import settle  # noqa: PLC0415
+
+    _, lake, store = _open(project)
+    settle(lake, store)
+    found = differing.diff(lake, store, store.find_run(run_a), store.find_run(run_b))
+    editions = None
+    if found.a.edition != found.b.edition:
+        try:
+            editions = remembered.diff(store, found.a.edition, found.b.edition)
+        except ForebayError as error:
+            # One of them is not kept: the runs are compared all the same.
+            if error.code not in ("edition.retired", "edition.none"):
+                raise
+    compare.runs_diff(found, editions, as_json=json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from forebay.errors import ForebayError
 
 OK, INTERNAL, USAGE, PROJECT, REFUSED, RUN_FAILED, REFRESH_FAILED, DIFFERS, SOURCE_GONE, KEPT, CANCELLED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130
+UNWELL = 10
 
 MEANING = {
     OK: "done",
@@ -17,6 +18,7 @@ MEANING = {
     DIFFERS: "`verify` found a difference",
     SOURCE_GONE: "the bytes that an edition was made of are gone",
     KEPT: "the refresh is done, but a source that cannot be read stays at its last version",
+    UNWELL: "`doctor` found an error",
     CANCELLED: "cancelled",
 }
 
@@ -26,6 +28,7 @@ _BY_CODE = {
     "run.cancelled": CANCELLED,
     "run.unknown": USAGE,
     "run.removed": USAGE,
+    "run.unreadable": PROJECT,
     "calculation.unknown": REFUSED,
 }
 _BY_AREA = {

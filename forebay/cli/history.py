@@ -25,7 +25,7 @@ def status(found: Any, *, as_json: bool) -> None:
     if as_json:
         document({**msgspec.to_builtins(found), "current": found.current})
         return
-    out.print(f"[bold]edition {found.edition}[/]  published {_at(found.published_at)} UTC, {_ago(found.age)}")
+    out.print(f"[bold]edition {found.edition}[/]  published {at(found.published_at)} UTC, {_ago(found.age)}")
     if found.failure:
         out.print(f"[red]the last refresh failed[/]  {escape(found.failure)}")
     out.print()
@@ -52,7 +52,7 @@ def status(found: Any, *, as_json: bool) -> None:
     tables: list[list[str | Text]] = []
     for one in found.tables:
         state = Text("" if one.intact else "damaged", style="red")
-        tables.append([f"  {one.table}", f"{one.rows:,}", size(one.bytes), f"edition {one.since}", f"{_at(one.since_at)} UTC", state])
+        tables.append([f"  {one.table}", f"{one.rows:,}", size(one.bytes), f"edition {one.since}", f"{at(one.since_at)} UTC", state])
     out.print(grid(tables, ["Tier 2", "rows", "size", "unchanged since", "published", ""], right=(1, 2)))
     out.print()
     for one in found.sources:
@@ -93,7 +93,7 @@ def editions(found: Sequence[Any], *, as_json: bool) -> None:
         rows.append(
             [
                 str(edition.number),
-                _at(edition.published_at),
+                at(edition.published_at),
                 mark,
                 str(edition.built),
                 f"{edition.rows_read:,}",
@@ -113,7 +113,7 @@ def diff(found: Any, *, as_json: bool) -> None:
         return
     took = f", {seconds(found.seconds)} of refreshing" if found.seconds else ""
     out.print(
-        f"[bold]edition {found.before} → {found.after}[/]  {_at(found.before_published_at)} → {_at(found.after_published_at)} UTC{took}"
+        f"[bold]edition {found.before} → {found.after}[/]  {at(found.before_published_at)} → {at(found.after_published_at)} UTC{took}"
     )
     for file in found.project:
         out.print(f"{escape(file)} changed")
@@ -130,7 +130,7 @@ def _sources(found: Any) -> None:
     rows: list[list[str | Text]] = []
     for one in found.sources:
         state = "new source" if one.rows_before is None else "removed" if one.rows is None else ""
-        rows.append([f"  {one.source}", _from_to(one.rows_before, one.rows), _from_to(one.bytes_before, one.bytes, size), state])
+        rows.append([f"  {one.source}", from_to(one.rows_before, one.rows), from_to(one.bytes_before, one.bytes, size), state])
         for file in one.files[:_MOST]:
             of = "" if file.rows is None else f"{file.rows:,}"
             rows.append([Text(f"    {Path(file.path).name}", style="dim"), of, size(file.bytes), file.kind])
@@ -152,13 +152,14 @@ def _tables(found: Any) -> None:
     for one in found.tables:
         read = "" if one.rows_read is None else f"{one.rows_read:,}"
         took = "" if one.seconds is None else seconds(one.seconds)
-        rows.append([f"  {one.table.removeprefix('tier2.')}", _from_to(one.rows_before, one.rows), read, took, one.why])
+        rows.append([f"  {one.table.removeprefix('tier2.')}", from_to(one.rows_before, one.rows), read, took, one.why])
     out.print(grid(rows, ["Tier 2", "rows", "rows read", "time", "why"], right=(1, 2, 3), wrap=True))
     if found.tables_unchanged:
         out.print(f"  [dim]{count(found.tables_unchanged, 'other table')} unchanged[/]")
 
 
-def _from_to(before: int | None, after: int | None, shown: Any = "{:,}".format) -> str:
+def from_to(before: int | None, after: int | None, shown: Any = "{:,}".format) -> str:
+    """Two numbers, or one if they are alike or there is but one."""
     if before is None or after is None or before == after:
         return str(shown(after if after is not None else before))
     return f"{shown(before)} → {shown(after)}"
@@ -222,7 +223,8 @@ def _percent(share: float) -> str:
     return f"{percent:.0f}%" if percent >= 10 else f"{percent:.1f}%" if percent >= 0.1 else "<0.1%"
 
 
-def _at(text: str) -> str:
+def at(text: str) -> str:
+    """A moment, to the minute."""
     return text[:16].replace("T", " ")
 
 

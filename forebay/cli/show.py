@@ -52,15 +52,15 @@ def error(error: ForebayError, *, as_json: bool) -> None:
         sys.stdout.write(json_.dumps({"errors": [one.as_dict() for one in errors]}, indent=2, ensure_ascii=False) + "\n")
         return
     for one in errors:
-        where = f"{_from_here(one.where)}: " if one.where else ""
-        err.print(f"[bold red]{one.code}[/]  {where}{_from_here(one.what)}")
+        where = f"{from_here(one.where)}: " if one.where else ""
+        err.print(f"[bold red]{one.code}[/]  {where}{from_here(one.what)}")
         if one.advice:
-            err.print(f"  [dim]→[/] {_from_here(one.advice)}")
+            err.print(f"  [dim]→[/] {from_here(one.advice)}")
     if len(errors) > 1:
         err.print(f"{len(errors)} problems")
 
 
-def _from_here(text: str) -> str:
+def from_here(text: str) -> str:
     """A message with its paths as seen from where the user stands, and none of it taken for markup."""
     return escape(text.replace(f"{Path.cwd()}/", ""))
 
@@ -222,7 +222,7 @@ def refreshed(outcome: Any, *, as_json: bool) -> int:
         if not test.holds:
             err.print(f"[yellow]warning[/]  {escape(test.text)}")
             if test.rest:
-                err.print(f"  [dim]→[/] {_from_here(test.rest)}")
+                err.print(f"  [dim]→[/] {from_here(test.rest)}")
     if outcome.published:
         out.print(f"edition {outcome.number} published in {seconds(outcome.seconds)}, {count(outcome.built, 'table')} built")
         from forebay.cli import history  # noqa: PLC0415  # it builds on this module
@@ -239,10 +239,10 @@ def _sources(news: Any) -> None:
     """Sources that stay at their last version, files left out, and files that have not arrived."""
     for told in (*news.kept, *news.skipped):
         colour = "yellow" if told.code == "source.settling" else "bold red"
-        where = f"{_from_here(told.where)}: " if told.where else ""
-        err.print(f"[{colour}]{told.code}[/]  {where}{_from_here(told.what)}")
+        where = f"{from_here(told.where)}: " if told.where else ""
+        err.print(f"[{colour}]{told.code}[/]  {where}{from_here(told.what)}")
         if told.advice:
-            err.print(f"  [dim]→[/] {_from_here(told.advice)}")
+            err.print(f"  [dim]→[/] {from_here(told.advice)}")
     for name in dict.fromkeys(told.source for told in news.kept):
         err.print(f"[yellow]`{name}` stays at its last version[/]")
     for name in dict.fromkeys(told.source for told in news.skipped):
@@ -280,7 +280,7 @@ def cancelled(run: Any, *, as_json: bool) -> None:
     elif run.finished_at is None:
         out.print(f"run {run.id}  {run.status}: it is told to end")
     else:
-        out.print(f"run {run.id}  [{_STATUS.get(run.status, 'default')}]{run.status}[/]")
+        out.print(f"run {run.id}  [{STATUS.get(run.status, 'default')}]{run.status}[/]")
 
 
 def _preview(output: Any) -> None:
@@ -289,13 +289,14 @@ def _preview(output: Any) -> None:
     widths = [min(max(cell_len(text) for text in column), _WIDEST) + 2 for column in texts]
     fit = max(1, sum(1 for n in range(len(widths)) if sum(widths[: n + 1]) <= out.width))
     right = [n for n, c in enumerate(output.columns[:fit]) if any(word in c.type for word in _NUMERIC) and "[" not in c.type]
-    rows = [[Text("NULL", style="dim") if value is None else Text(_cut(value)) for value in row[:fit]] for row in output.preview]
+    rows = [[Text("NULL", style="dim") if value is None else Text(cut(value)) for value in row[:fit]] for row in output.preview]
     out.print(grid(rows, [column.name for column in output.columns[:fit]], right))
     if fit < len(texts):
         out.print(f"[dim]and {count(len(texts) - fit, 'more column')}: {', '.join(column.name for column in output.columns[fit:])}[/]")
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """A value on one line, as wide as a terminal can give it."""
     text = text.replace("\n", "⏎")
     return text if cell_len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
@@ -328,7 +329,7 @@ def _shown(path: str) -> str:
         return path
 
 
-_STATUS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "blue"}
+STATUS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "blue"}
 
 
 def runs(found: Sequence[Any], *, as_json: bool) -> None:
@@ -343,7 +344,7 @@ def runs(found: Sequence[Any], *, as_json: bool) -> None:
         [
             r.id,
             r.calculation,
-            Text(r.status, style=_STATUS.get(r.status, "")),
+            Text(r.status, style=STATUS.get(r.status, "")),
             str(r.edition),
             r.created_at[:19].replace("T", " "),
             r.code or "",
@@ -358,7 +359,7 @@ def run(run: Any, spec: Any, outcome: Any, progress: Any, *, as_json: bool) -> N
     if as_json:
         document({"run": run, "spec": spec, "outcome": outcome})
         return
-    out.print(f"run {run.id}  {run.calculation}  [{_STATUS.get(run.status, 'default')}]{run.status}[/]")
+    out.print(f"run {run.id}  {run.calculation}  [{STATUS.get(run.status, 'default')}]{run.status}[/]")
     out.print(f"edition {run.edition}, started {run.created_at[:19].replace('T', ' ')} UTC")
     if spec is not None:
         values = ", ".join(f"{name} = {value}" for name, value in spec.parameters.items())

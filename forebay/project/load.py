@@ -387,10 +387,11 @@ class _Loader:
         converted: dict[str, Any] = {}
         for key, value in values.items():
             try:
-                converted[key] = config.duration(value) if key == "deadline" else config.size(value) if key != "threads" else value
+                duration = key in ("deadline", "checkpoint")
+                converted[key] = config.duration(value) if duration else config.size(value) if key != "threads" else value
             except ValueError as error:
                 self._add(("limits", key), str(error))
-        limits = _default_limits()
+        limits = default_limits()
         if values:
             with self._collecting():
                 limits = self._convert(("limits",), {**msgspec.structs.asdict(limits), **converted}, Limits)
@@ -468,7 +469,8 @@ class _Loader:
             self._add(path, f"`{pattern}` is no regular expression: {error}")
 
 
-def _default_limits() -> Limits:
+def default_limits() -> Limits:
+    """The limits where forebay.yaml says nothing."""
     half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     usual = Limits()
     return Limits(memory=min(usual.memory, half), refresh_memory=min(usual.refresh_memory, half))

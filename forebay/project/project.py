@@ -211,6 +211,8 @@ class Limits(Declared, frozen=True):
     refresh_temp_disk: int = 64 << 30
     small_file: int = 256 << 10
     """Source files smaller than this make a slice together with their neighbours."""
+    checkpoint: float = 5.0
+    """The table of a stage that took at least so long is kept, for another attempt should this one be lost."""
 
 
 class Retention(Declared, frozen=True):

@@ -6,6 +6,7 @@ write below the attempt's folder, and no statement can change that.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import multiprocessing
 import os
@@ -24,10 +25,12 @@ from forebay.engines import duckdb
 from forebay.engines import relation as relation_of
 from forebay.errors import ForebayError, Problems
 from forebay.project.project import Column
-from forebay.run import protocol
+from forebay.run import checkpoint, protocol
 from forebay.run.prepare import InputRejected, Prepared, prepare
-from forebay.run.protocol import Outcome, OutputFiles, PreparedInput, RunSpec, StageProgress
+from forebay.run.protocol import Checkpoint, Kept, Outcome, OutputFiles, PreparedInput, RunSpec, StageProgress
 from forebay.run.read_input import no_input, read_input
+from forebay.run.resume import resume, to_keep
+from forebay.run.rules import as_cell
 from forebay.split.stage import NOW, Stage
 
 PREPARE, WRITE = "prepare", "write results"
@@ -50,7 +53,7 @@ def main(run: str, number: int) -> None:
         sys.exit("there is no spec.json")
     _limit_memory(spec.limits.memory)
     with duckdb.without_pandas():
-        _Attempt(spec, folder).execute()
+        _Attempt(spec, Path(run), number).execute()
 
 
 def _limit_memory(limit: int) -> None:
@@ -79,17 +82,31 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
 
 
+def _age() -> float:
+    """Seconds since this process began, to a hundredth; 0 where the operating system does not tell."""
+    stat = Path("/proc/self/stat")
+    if not stat.exists():
+        return 0.0
+    ticks = int(stat.read_text().rpartition(")")[2].split()[19])
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+
+
 class _Attempt:
-    def __init__(self, spec: RunSpec, folder: Path) -> None:
+    def __init__(self, spec: RunSpec, run: Path, number: int) -> None:
         self.spec = spec
-        self.folder = folder
+        self.run = run
+        self.number = number
+        self.folder = folder = protocol.attempt_folder(run, number)
         self.deadline = time.monotonic() + spec.limits.deadline
         self.past_deadline = False
         self.steps = {name: StageProgress(name) for name in [PREPARE, *(stage.name for stage in spec.stages), WRITE]}
         self.started_at = time.time()
         self.started = time.monotonic()
         self.now_at = PREPARE
+        self.start = 0.0
         self.inputs: dict[str, PreparedInput] = {}
+        self.found = protocol.kept_before(run, number)
+        self.kept: dict[str, Checkpoint] = {}
         self.lock = threading.Lock()
         self.over = threading.Event()
         self.connection = duckdb.connect(
@@ -123,16 +140,23 @@ class _Attempt:
             shutil.rmtree(self.folder / ".results", ignore_errors=True)
         protocol.write(self.folder / "progress.json", protocol.Progress(tuple(self.steps.values())))
         protocol.write(self.folder / "outcome.json", outcome)
+        if outcome.status == "succeeded":
+            shutil.rmtree(self.folder / "stages", ignore_errors=True)
 
     def _steps(self) -> dict[str, OutputFiles]:
+        self.start = _age()
         self._at(PREPARE)
         self._relations()
         self._lock_down()
         granular = sum(self._prepare(upload) for upload in self.spec.uploads)
         self._done(granular)
+        execute = self._resume()
         for stage in self.spec.stages:
-            self._at(stage.name)
-            self._done(self._stage(stage))
+            if stage.name in execute:
+                self._at(stage.name)
+                rows = self._stage(stage)
+                self._keep(stage.name)
+                self._done(rows)
         self._at(WRITE)
         outputs = {name: self._write(name) for name in self.spec.outputs}
         # Their real name only now that all of them are there.
@@ -153,6 +177,7 @@ class _Attempt:
         """In this order, because each setting closes the door behind the one before; then read back, because a door may jam."""
         readable = [path for relation in self.spec.relations for path in relation.files]
         readable += [upload.file for upload in self.spec.uploads if upload.file]
+        readable += [str(self._file(kept.stage, kept.attempt)) for kept in self.found.tables]
         # The engine asks for leave by the name it was given, in which glob characters are escaped.
         listed = ", ".join(duckdb.literal(path) for path in [*readable, *map(duckdb.plain, readable)])
         self.connection.execute(f"SET allowed_paths = [{listed}]")
@@ -202,6 +227,70 @@ class _Attempt:
         self.connection.execute(f"CREATE TABLE {duckdb.quoted(stage.name)} AS (\n{stage.sql}\n)", values or None)
         return self._count(stage.name)
 
+    # What earlier attempts left, and what is left to later ones
+
+    def _resume(self) -> set[str]:
+        """Load the tables that an earlier attempt kept; the stages that are still to be executed."""
+        found = {kept.stage: kept for kept in self.found.tables}
+        while True:
+            load, execute = resume(self.spec.stages, self.spec.outputs, found)
+            unusable = next((kept for kept in found.values() if kept.stage in load and not self._load(kept)), None)
+            if unusable is None:
+                break
+            del found[unusable.stage]
+            for name in load:
+                self.connection.execute(f"DROP TABLE IF EXISTS {duckdb.quoted(name)}")
+        with self.lock:
+            self.steps |= {step.name: step for step in self.found.done if step.name not in load | execute}
+            self.steps |= {name: StageProgress(name) for name in execute}
+        self.kept = {name: kept for name, kept in found.items() if name in load}
+        with contextlib.suppress(OSError):
+            self._note(self.kept)
+        return execute
+
+    def _load(self, kept: Checkpoint) -> bool:
+        """Whether the table is there again. Its file may have gone with its attempt, or be broken because the machine went down."""
+        self._at(kept.stage)
+        try:
+            checkpoint.load(self.connection, kept, self._file(kept.stage, kept.attempt))
+        except duckdb.Interrupted:
+            raise
+        except (checkpoint.NotKept, duckdb.Error, MemoryError) as error:
+            print(f"stage {kept.stage} of attempt {kept.attempt} is computed again: {error}", flush=True)
+            return False
+        self._done(kept.rows, kept.attempt)
+        return True
+
+    def _keep(self, latest: str) -> None:
+        """Keep the table of a stage that was slow, if that is quicker, and the deadline far. A run does not fail for it."""
+        seconds = time.monotonic() - self.started
+        if seconds < self.spec.limits.checkpoint:
+            return
+        files = {name: self._file(name, self.number) for name in to_keep(self.spec.stages, self.spec.outputs, self.kept, latest)}
+        try:
+            if not files or checkpoint.seconds(self.connection, files) > min(seconds, (self.deadline - time.monotonic()) / 10):
+                return
+            new = {name: checkpoint.write(self.connection, name, self.number, file) for name, file in files.items()}
+            self._note(self.kept | new)
+            self.kept |= new
+        except duckdb.Interrupted:
+            raise
+        except (checkpoint.NotKept, duckdb.Error, OSError, MemoryError) as error:
+            print(f"stage {latest} is not kept: {error}", flush=True)
+            for file in files.values():
+                with contextlib.suppress(OSError):
+                    file.unlink()
+
+    def _note(self, kept: dict[str, Checkpoint]) -> None:
+        steps = (self.steps[stage.name] for stage in self.spec.stages)
+        done = (msgspec.structs.replace(s, resumed=s.resumed or self.number, seconds=0.0) for s in steps if s.state == "done")
+        if kept:
+            (self.folder / "stages").mkdir(exist_ok=True)
+            protocol.write(self.folder / "stages" / "kept.json", Kept(tuple(kept.values()), tuple(done)))
+
+    def _file(self, stage: str, attempt: int) -> Path:
+        return protocol.attempt_folder(self.run, attempt) / "stages" / f"{stage}.parquet"
+
     def _value(self, name: str) -> object:
         return self.spec.now if name == NOW else self.spec.parameters[name]
 
@@ -219,7 +308,9 @@ class _Attempt:
         columns = [(column, type_, str(duckdb.stored_type(type_))) for column, type_ in found.items()]
         self._copy(duckdb.storable(columns, duckdb.quoted(name)), results / f"{name}.parquet")
         target = duckdb.literal(str(results / f"{name}.csv"))
-        self.connection.execute(f"COPY (SELECT * FROM {duckdb.quoted(name)}) TO {target} (FORMAT csv, HEADER)")
+        quoted = {duckdb.quoted(column): type_ for column, type_ in found.items()}
+        cells = ", ".join(f"{as_cell(text)} AS {text}" if type_ == "VARCHAR" else text for text, type_ in quoted.items())
+        self.connection.execute(f"COPY (SELECT {cells} FROM {duckdb.quoted(name)}) TO {target} (FORMAT csv, HEADER)")
         final = self.folder / "results"
         texts = ", ".join(f"CAST({duckdb.quoted(column)} AS VARCHAR)" for column in found)
         preview = self.connection.execute(f"SELECT {texts} FROM {duckdb.quoted(name)} LIMIT {_PREVIEW}").fetchall()
@@ -242,9 +333,10 @@ class _Attempt:
             self.started = time.monotonic()
             self.steps[name] = StageProgress(name, "running")
 
-    def _done(self, rows: int) -> None:
+    def _done(self, rows: int, resumed: int = 0) -> None:
         with self.lock:
-            self.steps[self.now_at] = StageProgress(self.now_at, "done", 100.0, rows, round(time.monotonic() - self.started, 4))
+            seconds = round(time.monotonic() - self.started, 4)
+            self.steps[self.now_at] = StageProgress(self.now_at, "done", 100.0, rows, seconds, resumed)
 
     def _report(self) -> None:
         """Every tenth of a second: where the attempt is, and whether its time is up."""
@@ -271,10 +363,12 @@ class _Attempt:
             self.steps[self.now_at] = StageProgress(self.now_at, "failed", self.steps[self.now_at].percent, None, seconds)
             if isinstance(error, Problems):
                 error = ForebayError(error.code, "; ".join(e.what for e in error.errors), where=error.where, advice=error.advice)
+        taken = {name: step.seconds for name, step in self.steps.items()}
+        timings = {"start": self.start, "prepare": taken.pop(PREPARE), "write": taken.pop(WRITE), "stages": sum(taken.values())}
         return Outcome(
             status=status, steps=tuple(self.steps.values()), outputs=outputs or {}, inputs=self.inputs,
             error=error.as_dict() if error else None, peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            started_at=self.started_at,
+            started_at=self.started_at, timings={name: round(timing, 4) for name, timing in timings.items()},
         )  # fmt: skip
 
     def _explain_system(self, error: OSError) -> ForebayError:

@@ -18,7 +18,7 @@ from forebay.engines.duckdb import literal, quoted
 from forebay.errors import ForebayError
 from forebay.project.project import Input
 from forebay.run.explode import comparable, hierarchy_of, resolve, types_of
-from forebay.run.rules import NUMBER, checks, typed
+from forebay.run.rules import as_cell, checks, typed
 
 _SHOWN = 20
 
@@ -225,12 +225,8 @@ def _drop_bad(connection: duckdb.Connection, accepted: str, bad: str) -> None:
 
 
 def _rejected_rows(declared: Input, raw: str, bad: str) -> str:
-    """The bad rows as the file had them. A cell that a spreadsheet would run as a formula is kept from it by an apostrophe."""
-    cells = ", ".join(
-        f"CASE WHEN regexp_matches({name}, '^[=+@\\t\\r-]') AND NOT regexp_full_match({name}, '{NUMBER}') "
-        f"THEN '''' || {name} ELSE {name} END AS {name}"
-        for name in (quoted(column.name) for column in declared.columns)
-    )
+    """The bad rows as the file had them."""
+    cells = ", ".join(f"{as_cell(name)} AS {name}" for name in (quoted(column.name) for column in declared.columns))
     words = """CASE WHEN "column" = '' THEN rule || ': ' || value ELSE "column" || ' ' || rule END"""
     reasons = f"""SELECT "row", string_agg({words}, '; ' ORDER BY "position") AS reasons FROM {bad} GROUP BY ALL"""
     return f'SELECT {cells}, b."row", b.reasons FROM ({reasons}) b LEFT JOIN {quoted(raw)} r ON r._row = b."row" ORDER BY b."row"'

@@ -4,12 +4,14 @@ runs/<id>/spec.json                       everything the child needs (RunSpec)
 runs/<id>/cancel                          the user wants it to stop
 runs/<id>/attempts/<n>/progress.json      what the child is doing (Progress), replaced as it goes on
 runs/<id>/attempts/<n>/prepared/          reports on inputs, and their accepted rows
+runs/<id>/attempts/<n>/stages/            tables of slow stages, and kept.json (Kept), for attempts after this one
 runs/<id>/attempts/<n>/results/           outputs as Parquet and CSV; there only if the run succeeded
 runs/<id>/attempts/<n>/outcome.json       last, by rename (Outcome)
 """
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,12 +75,30 @@ class StageProgress(msgspec.Struct, frozen=True):
     percent: float = 0.0
     rows: int | None = None
     seconds: float = 0.0
+    resumed: int = 0
+    """The earlier attempt that did it, so that this one need not; 0: none."""
 
 
 class Progress(msgspec.Struct, frozen=True):
     """All steps of a run, `prepare` first, the stages in order, `write` last."""
 
     steps: tuple[StageProgress, ...]
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The table of a stage, kept in the folder of the attempt that computed it."""
+
+    stage: str
+    attempt: int
+    rows: int
+    columns: tuple[StoredColumn, ...]
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """Tables that one attempt had, all at once: those it kept, and those it went on from. `done` are the steps before the last of them."""
+
+    tables: tuple[Checkpoint, ...] = ()
+    done: tuple[StageProgress, ...] = ()
 
 
 class OutputFiles(msgspec.Struct, frozen=True):
@@ -116,6 +136,8 @@ class Outcome(msgspec.Struct, frozen=True):
     peak_memory: int = 0
     started_at: float = 0.0
     """When the child began to prepare, in seconds since 1970."""
+    timings: dict[str, float] = {}
+    """Seconds: `start` of the process up to the first step, `prepare`, `stages` (keeping and loading their tables included), `write`."""
 
     @property
     def failure(self) -> ForebayError | None:
@@ -130,6 +152,17 @@ class Outcome(msgspec.Struct, frozen=True):
 def attempt_folder(run: Path, number: int) -> Path:
     """Where attempt `number` (from 1) of the run in folder `run` writes."""
     return run / "attempts" / str(number)
+
+
+def kept_before(run: Path, number: int) -> Kept:
+    """What the newest attempt before number `number` kept, of those that kept any."""
+    for attempt in range(number - 1, 0, -1):
+        # An empty file is one that was not on disk yet when the machine went down.
+        with contextlib.suppress(msgspec.DecodeError, OSError):
+            found = read(attempt_folder(run, attempt) / "stages" / "kept.json", Kept)
+            if found is not None:
+                return found
+    return Kept()
 
 
 def write(path: Path, value: object) -> None:

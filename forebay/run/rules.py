@@ -48,6 +48,12 @@ def typed(declared: Input, kinds: list[str], source: str) -> str:
     return f"SELECT *, {value} FROM (SELECT *, {cast} FROM (SELECT *, {clean} FROM ({trimmed})))"
 
 
+def as_cell(text: str) -> str:
+    """`text` as a cell of a CSV file. One that a spreadsheet would run as a formula is kept from it by an apostrophe."""
+    starts = ", ".join(str(ord(sign)) for sign in "=+-@\t\r")
+    return f"CASE WHEN ascii({text}) IN ({starts}) AND NOT regexp_full_match({text}, '{NUMBER}') THEN '''' || {text} ELSE {text} END"
+
+
 def _trimmed(name: str) -> str:
     """Without surrounding space, tabs and no-break spaces, which only look like content. Most cells begin and end in plain ASCII."""
     plain = f"{name}[1] BETWEEN '!' AND '~' AND {name}[-1] BETWEEN '!' AND '~'"

@@ -45,7 +45,7 @@ class Step(Document):
     percent: float
     rows: int | None
     seconds: float
-    resumed: bool = Field(False, description="Taken over from an earlier attempt")
+    resumed: int = Field(0, description="The earlier attempt that did it, so that this one need not; 0: none")
 
 
 class Column(Document):

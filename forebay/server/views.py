@@ -168,7 +168,7 @@ def _to_come(spec: RunSpec | None) -> list[StageProgress]:
 def _step(step: StageProgress) -> resources.Step:
     return resources.Step(
         name=step.name, state=step.state, percent=step.percent, rows=step.rows, seconds=step.seconds,
-        resumed=bool(getattr(step, "resumed", False)),
+        resumed=step.resumed,
     )  # fmt: skip
 
 
@@ -204,7 +204,7 @@ def _prepared(found: PreparedInput | None) -> dict[str, Any]:
 
 
 def _timings(request: Request | None, outcome: Outcome | None) -> dict[str, float]:
-    timings = {name: round(seconds, 4) for name, seconds in (getattr(outcome, "timings", None) or {}).items()}
+    timings = {name: round(seconds, 4) for name, seconds in (outcome.timings if outcome else {}).items()}
     if request is not None and request.started_at is not None:
         timings["queue"] = round(request.started_at - request.queued_at, 4)
     return timings

@@ -39,7 +39,7 @@ def test_a_run_is_the_servers_and_prints_what_it_always_did(served: Served, proj
     assert f"run {run['id']} has computed the same" in again.err
     fresh = project.process("run", "sums", "-p", "factor=21", "--fresh", "--json")
     assert fresh.err == "" and fresh.json["outputs"]["result"]["preview"][0] == ["0", "98406.0000"]
-    assert fresh.json.keys() == {"run", "edition", "seconds", "status", "steps", "outputs", "inputs", "error", "peak_memory", "started_at"}
+    assert fresh.json.keys() == {"run", "edition", "seconds", "status", "steps", "outputs", "inputs", "error", "peak_memory", "started_at", "timings"}
     assert served.run(fresh.json["run"])["answered_by"] is None
 
 

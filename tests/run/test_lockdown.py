@@ -155,7 +155,7 @@ def child(spec: RunSpec, places: Callable[[], tuple[Path, dict[str, str]]]) -> C
 def locked(spec: RunSpec, places: Callable[[], tuple[Path, dict[str, str]]]) -> Iterator[tuple[duckdb.Connection, dict[str, str]]]:
     """The connection of an attempt after it has locked itself down."""
     run, names = places()
-    attempt = _Attempt(spec, protocol.attempt_folder(run, 1))
+    attempt = _Attempt(spec, run, 1)
     attempt._relations()
     attempt._lock_down()
     yield attempt.connection, names

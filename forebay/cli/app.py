@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
@@ -23,9 +24,11 @@ app = App(
     suppress_keyboard_interrupt=False,
     help_epilogue="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANING.items()) + ".",
 )
+_STOPS_IN = 10.0
+"""Seconds within which a run that is cancelled has ended."""
 _STOPPED = ForebayError("run.cancelled", "stopped", advice="Nothing was published")
 
-runs_app = App(name="runs", help="List runs, show one, or show how two differ.")
+runs_app = App(name="runs", help="List runs, show, compare, cancel or repeat them.")
 app.command(runs_app)
 keys_app = App(name="keys", help="List API keys, make one, or revoke one.")
 app.command(keys_app)
@@ -385,18 +388,21 @@ def run(
     param: Params = None,
     accept_valid: AcceptValid = False,
     edition: EditionNumber = None,
+    fresh: bool = False,
     project: Folder_ = Path(),
     json: Json = False,
 ) -> None:
-    """Run a calculation on the current edition.
+    """Run a calculation on the current edition. While a server holds the project, the server runs it, in its turn.
 
     Parameters
     ----------
     calculation
         Its name in forebay.yaml.
+    fresh
+        Have a server compute it even if it has computed an identical run before.
     """
     started = time.monotonic()
-    done = _run(calculation, input, param, accept_valid, edition, project, quiet=json)
+    done = _run(calculation, input, param, accept_valid, edition, project, quiet=json, fresh=fresh)
     from forebay.cli import show  # noqa: PLC0415
 
     show.ran(done.spec, done.outcome, time.monotonic() - started, as_json=json)
@@ -450,27 +456,55 @@ def _run(
     project: Path,
     *,
     quiet: bool,
+    fresh: bool = False,
 ) -> _Done:
     inputs = {name: Path(value) for name, value in _pairs(given, "--input", "FILE").items()}
     values = _pairs(params, "--param", "VALUE")
     from forebay.run.request import request  # noqa: PLC0415
-    from forebay.run.run import carry_out, settle  # noqa: PLC0415
+
+    folder, lake, store = _open(project)
+    return _carry_out(
+        folder,
+        lake,
+        store,
+        number,
+        lambda edition: request(edition, lake, calculation, values, inputs, accept_valid=accept_valid),
+        lambda client: client.submit(calculation, values, inputs, accept_valid=accept_valid, edition=number, fresh=fresh),
+        quiet=quiet,
+    )
+
+
+def _carry_out(
+    folder: Any,
+    lake: Any,
+    store: Any,
+    number: int | None,
+    request: Callable[[Any], Any],
+    submit: Callable[[Any], Any],
+    *,
+    quiet: bool,
+) -> _Done:
+    """Run what `request` makes of an edition here, or, if a server holds the project, what `submit` asks of a client of it."""
+    from forebay.lake.address import running  # noqa: PLC0415
+    from forebay.run.run import carry_out, open_edition, settle  # noqa: PLC0415
 
     def watching(edition: Any, spec: Any) -> Any:
         from forebay.cli import bars  # noqa: PLC0415
 
         return bars.running(edition, spec, quiet)
 
-    folder, lake, store = _open(project)
-    settle(lake, store)
-    edition, spec, outcome = carry_out(
-        folder,
-        lake,
-        store,
-        number,
-        lambda edition: request(edition, lake, calculation, values, inputs, accept_valid=accept_valid),
-        watching,
-    )
+    if running(lake) is None:
+        settle(lake, store)
+        edition, spec, outcome = carry_out(folder, lake, store, number, request, watching)
+    else:
+        try:
+            from forebay.cli import served  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise _without(error) from None
+
+        # As without a server, it is refused if the project's files say something else than the edition.
+        open_edition(folder, store, number)
+        edition, spec, outcome = served.run(folder, lake, store, submit, watching, quiet=quiet)
     if outcome.failure is not None:
         if not quiet:
             from forebay.cli import show  # noqa: PLC0415
@@ -559,6 +593,61 @@ def runs_show(run: str, /, *, project: Folder_ = Path(), json: Json = False) -> 
         protocol.read(attempt / "progress.json", protocol.Progress),
     )
     show.run(found, spec, outcome, progress, as_json=json)
+
+
+@runs_app.command(name="cancel")
+def runs_cancel(run: str, /, *, project: Folder_ = Path(), json: Json = False) -> None:
+    """End a run that is queued or goes on, whichever process holds it. One that has ended stays as it is.
+
+    Parameters
+    ----------
+    run
+        The run's id, or the beginning or end of it, or `last`.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+    from forebay.run.run import cancel, settle  # noqa: PLC0415
+
+    _, lake, store = _open(project)
+    settle(lake, store)
+    found = store.find_run(run)
+    if found.finished_at is None:
+        cancel(lake, store, found.id)
+    until = time.monotonic() + _STOPS_IN
+    while found.finished_at is None and time.monotonic() < until:
+        time.sleep(0.05)
+        found = store.find_run(found.id)
+    show.cancelled(found, as_json=json)
+
+
+@runs_app.command(name="replay")
+def runs_replay(run: str, /, *, project: Folder_ = Path(), json: Json = False) -> None:
+    """Compute a run again as it was: on the same edition, with the same parameters, files and clock.
+
+    Parameters
+    ----------
+    run
+        The run's id, or the beginning or end of it, or `last`.
+    """
+    started = time.monotonic()
+    from forebay.cli import show  # noqa: PLC0415
+    from forebay.run import protocol  # noqa: PLC0415
+    from forebay.run.request import again  # noqa: PLC0415
+
+    folder, lake, store = _open(project)
+    found = store.find_run(run)
+    before = protocol.read(lake.runs / found.id / "spec.json", protocol.RunSpec)
+    if before is None:
+        raise ForebayError("run.removed", f"the folder of run {found.id} has gone, and with it what it was asked to do")
+    done = _carry_out(
+        folder,
+        lake,
+        store,
+        before.edition,
+        lambda edition: again(before, edition, lake),
+        lambda client: client.run(found.id).replay(),
+        quiet=json,
+    )
+    show.ran(done.spec, done.outcome, time.monotonic() - started, as_json=json)
 
 
 @runs_app.command(name="diff")

@@ -273,6 +273,16 @@ def ran(spec: Any, outcome: Any, took: float, *, as_json: bool) -> None:
     out.print(f"results: {where}/{names}" if len(outcome.outputs) == 1 else f"results in {where}/: {names}")
 
 
+def cancelled(run: Any, *, as_json: bool) -> None:
+    """How a run stands that was to be cancelled."""
+    if as_json:
+        document(run)
+    elif run.finished_at is None:
+        out.print(f"run {run.id}  {run.status}: it is told to end")
+    else:
+        out.print(f"run {run.id}  [{STATUS.get(run.status, 'default')}]{run.status}[/]")
+
+
 def _preview(output: Any) -> None:
     """The first rows. Columns that do not fit are counted, because half a number is none."""
     texts = [[column.name, *("NULL" if row[n] is None else row[n] for row in output.preview)] for n, column in enumerate(output.columns)]
@@ -319,7 +329,7 @@ def _shown(path: str) -> str:
         return path
 
 
-STATUS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
+STATUS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "blue"}
 
 
 def runs(found: Sequence[Any], *, as_json: bool) -> None:

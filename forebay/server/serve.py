@@ -15,12 +15,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from forebay import __version__
 from forebay.errors import ForebayError
+from forebay.lake.address import alone
 from forebay.project.folder import Folder
 from forebay.project.serving import read_serving
 from forebay.server import logs
 from forebay.server.app import create
 from forebay.server.logs import tell
-from forebay.server.site import Site, alone
+from forebay.server.site import Site
 
 Ready = Callable[[str, str | None], None]
 _SLOWEST_HEAD = 15.0

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from forebay.errors import ForebayError
+from forebay.lake.address import key_file
 from forebay.lake.root import Lake, open_lake
 from forebay.project.folder import Folder
 from forebay.project.serving import Serving, read_serving
@@ -37,14 +33,6 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _UNREADABLE = ("source.", "stays at its last version")
 """How it is said of a source that it cannot be read."""
-
-
-class Running(msgspec.Struct, frozen=True):
-    """Where a server is to be found, as others read it from the lake."""
-
-    url: str
-    pid: int
-    started_at: float
 
 
 class Site:
@@ -146,49 +134,3 @@ class Site:
             running, queued, self.dispatcher.granted, self.serving.workers, self.serving.memory, self.hub.watchers, editions,
             self.store.uploads.totals(), {one.source: (one.changed, one.what.startswith(_UNREADABLE)) for one in sources},
         )  # fmt: skip
-
-
-def key_file(lake: Lake) -> Path:
-    """Where the key of this machine's command line is kept."""
-    return lake.root / "server" / "key"
-
-
-def address_file(lake: Lake) -> Path:
-    """Where a server writes how to reach it; locked as long as it lives."""
-    return lake.root / "server" / "address.json"
-
-
-@contextmanager
-def alone(lake: Lake, url: str, pid: int) -> Iterator[None]:
-    """Be the one server of a project. Raises ForebayError if there is one already."""
-    file = address_file(lake)
-    file.parent.mkdir(exist_ok=True)
-    with file.open("a+") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            found = running(lake)
-            where = f" at {found.url} (process {found.pid})" if found else ""
-            raise ForebayError(
-                "server.running", f"this project is being served already{where}", advice="Use that one, or stop it first"
-            ) from None
-        held.truncate(0)
-        held.write(msgspec.json.encode(Running(url, pid, time.time())).decode())
-        held.flush()
-        try:
-            yield
-        finally:
-            held.truncate(0)
-
-
-def running(lake: Lake) -> Running | None:
-    """The server of a project, if there is one that lives."""
-    try:
-        with address_file(lake).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return msgspec.json.decode(file.read(), type=Running)
-    except (OSError, msgspec.DecodeError):
-        pass
-    return None

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from forebay import __version__
 from forebay.errors import ForebayError, Problems
 from forebay.server import knowledge, operations, runs, signing
+from forebay.server.console import pages
 from forebay.server.describing import describe
 from forebay.server.gate import Gate, too_large
 from forebay.server.problems import MEDIA_TYPE, Problem, problem, status
@@ -51,7 +52,7 @@ def create(site: Site) -> FastAPI:
     app.add_exception_handler(ForebayError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
-    for router in (runs.router, knowledge.router, operations.router, signing.router):
+    for router in (pages.router, runs.router, knowledge.router, operations.router, signing.router):
         app.include_router(router, max_body_size=_LARGEST_BODY)
     plain = app.openapi
 
@@ -90,5 +91,7 @@ def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 408:
         return _refused(request, ForebayError("request.slow", "the rest of the request did not come", advice="Send it again"))
     what = {404: "there is nothing here", 405: "this cannot be done here"}.get(error.status_code, str(error.detail))
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/"):
+        return pages.trouble(request, ForebayError("request.malformed", what, where=request.url.path), error.status_code)
     told = problem(ForebayError("request.malformed", what, where=request.url.path, advice="/v1/openapi.json says what there is"))
     return JSONResponse({**told, "status": error.status_code}, error.status_code, error.headers, MEDIA_TYPE)

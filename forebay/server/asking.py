@@ -24,12 +24,16 @@ def caller_of(request: Request) -> Caller:
     cookie = request.cookies.get(COOKIE)
     authorization = request.headers.get("authorization")
     if authorization is None and cookie and request.method not in _SAFE:
-        origin = request.headers.get("origin")
-        if origin is None or origin.partition("://")[2] != request.headers.get("host"):
+        if from_elsewhere(request):
             raise ForebayError("access.refused", "the request comes from another site's page", advice="Use the console, or send a key")
     caller = site_of(request).access.caller(authorization, cookie)
     request.state.user = caller.user
     return caller
+
+
+def from_elsewhere(request: Request) -> bool:
+    """Whether what a browser sends does not come from one of our own pages."""
+    return request.headers.get("origin", "").partition("://")[2] != request.headers.get("host")
 
 
 def operator_of(request: Request) -> Caller:

@@ -21,7 +21,7 @@ from forebay.state.queue import Request
 from forebay.state.store import Run
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
-_TYPES = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv; charset=utf-8"}
+FORMATS = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv; charset=utf-8"}
 
 
 @router.post("", status_code=202, response_model=resources.Run, operation_id="submit_run")
@@ -113,7 +113,7 @@ def share(run_id: str, asked: resources.Share, site: TheSite, caller: TheCaller)
     return site.views.run(found, site.store.queue.get(found.id))
 
 
-@router.get("/{run_id}/results/{output}", response_class=FileResponse, responses={200: {"content": {kind: {} for kind in _TYPES.values()}}})
+@router.get("/{run_id}/results/{output}", response_class=FileResponse, responses={200: {"content": {kind: {} for kind in FORMATS.values()}}})
 def result(
     run_id: str, output: str, site: TheSite, caller: TheCaller, format: Annotated[str, Query(pattern="^(parquet|csv)$")] = "parquet"
 ) -> FileResponse:
@@ -121,7 +121,7 @@ def result(
     found, request = site.views.seen(caller, run_id)
     files = output_of(site, found, request, output)
     return FileResponse(
-        files.parquet if format == "parquet" else files.csv, media_type=_TYPES[format], filename=f"{found.calculation}.{output}.{format}"
+        files.parquet if format == "parquet" else files.csv, media_type=FORMATS[format], filename=f"{found.calculation}.{output}.{format}"
     )
 
 

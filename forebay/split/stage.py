@@ -23,6 +23,11 @@ class Stage(msgspec.Struct, frozen=True):
     line: int
     column: int = 1
 
+    @property
+    def written(self) -> str:
+        """`sql` without the casts around its parameters, which the author did not write."""
+        return _BOUND.sub(r"\1", self.sql)
+
     def place(self, file: str, bound: str, position: int) -> str:
         """ "file:line:column" of the author's text for an offset in the stage's SQL after its parameters were bound."""
         before = _BOUND.sub(r"\1", bound[: max(0, min(position, len(bound)))])

@@ -31,8 +31,8 @@ class Placed(NamedTuple):
     width: float
 
 
-def place(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str]]) -> Placed:
-    """Place `boxes` by name; `arrows` lead down, from a box in one layer to one in a later layer."""
+def place(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str]], gap: float = GAP) -> Placed:
+    """Place `boxes` by name, `gap` apart; `arrows` lead down, from a box in one layer to one in a later layer."""
     points = {name: (box.width, box.layer) for name, box in boxes.items()}
     paths: dict[tuple[str, str], list[str]] = {}
     for start, end in arrows:
@@ -50,7 +50,7 @@ def place(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str]]) -> Placed
     for point, (_, layer) in points.items():
         layers[layer].append(point)
     _order(layers, above, below)
-    x = _spread(layers, {point: width for point, (width, _) in points.items()}, above, below)
+    x = _spread(layers, {point: width for point, (width, _) in points.items()}, above, below, gap)
     left = min(x[name] - box.width / 2 for name, box in boxes.items())
     left = min([left, *(x[point] for point in points)])
     right = max([*(x[name] + box.width / 2 for name, box in boxes.items()), *x.values()])
@@ -85,7 +85,11 @@ def _crossings(layers: Sequence[Sequence[str]], below: Mapping[str, list[str]]) 
 
 
 def _spread(
-    layers: Sequence[Sequence[str]], width: Mapping[str, float], above: Mapping[str, list[str]], below: Mapping[str, list[str]]
+    layers: Sequence[Sequence[str]],
+    width: Mapping[str, float],
+    above: Mapping[str, list[str]],
+    below: Mapping[str, list[str]],
+    gap: float,
 ) -> dict[str, float]:
     """The x of each point, in its layer's order, as near to its neighbours as the gaps allow."""
     x: dict[str, float] = {}
@@ -93,7 +97,7 @@ def _spread(
         at = 0.0
         for point in layer:
             x[point] = at + width[point] / 2
-            at += width[point] + GAP
+            at += width[point] + gap
     for sweep in range(2 * _SWEEPS):
         near = (above, below)[sweep % 2]
         for layer in layers if sweep % 2 == 0 else layers[::-1]:
@@ -103,7 +107,7 @@ def _spread(
                 wanted.append(_mean([x[other] for other in others], x[point]))
             offsets, at = [], 0.0
             for before, point in zip([None, *layer], layer, strict=False):
-                at += (width[before] + width[point]) / 2 + GAP if before is not None else 0.0
+                at += (width[before] + width[point]) / 2 + gap if before is not None else 0.0
                 offsets.append(at)
             # Bends weigh more than boxes: a straight arrow is easier to follow than a centred box.
             weights = [1.0 if width[point] else 4.0 for point in layer]

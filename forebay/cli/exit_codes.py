@@ -27,10 +27,15 @@ _BY_CODE = {
     "run.unknown": USAGE,
     "run.removed": USAGE,
     "calculation.unknown": REFUSED,
+    "file.exists": USAGE,
+    "output.none": USAGE,
+    "output.not_promoted": USAGE,
+    "output.unknown": USAGE,
+    "output.unknown_column": USAGE,
 }
 _BY_AREA = {
     "project": PROJECT, "file": PROJECT, "sql": PROJECT, "split": PROJECT, "tier2": PROJECT, "edition": PROJECT, "lake": PROJECT,
-    "state": PROJECT,
+    "state": PROJECT, "output": PROJECT,
     "parameter": REFUSED, "input": REFUSED, "run": RUN_FAILED, "verify": RUN_FAILED, "refresh": REFRESH_FAILED, "source": REFRESH_FAILED,
     "check": REFRESH_FAILED,
 }  # fmt: skip

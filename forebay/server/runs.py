@@ -113,7 +113,9 @@ def share(run_id: str, asked: resources.Share, site: TheSite, caller: TheCaller)
     return site.views.run(found, site.store.queue.get(found.id))
 
 
-@router.get("/{run_id}/results/{output}", response_class=FileResponse, responses={200: {"content": {kind: {} for kind in FORMATS.values()}}})
+@router.get(
+    "/{run_id}/results/{output}", response_class=FileResponse, responses={200: {"content": {kind: {} for kind in FORMATS.values()}}}
+)
 def result(
     run_id: str, output: str, site: TheSite, caller: TheCaller, format: Annotated[str, Query(pattern="^(parquet|csv)$")] = "parquet"
 ) -> FileResponse:

@@ -24,7 +24,6 @@ from forebay.server.console.fields import fields
 from forebay.server.console.figures import durations
 from forebay.server.console.lineage import lineage
 from forebay.server.console.rendering import page
-from forebay.server.knowledge import standing
 from forebay.server.runs import FORMATS
 from forebay.server.site import Site
 from forebay.server.views import ENDED
@@ -189,7 +188,7 @@ def data(
 def _standing(site: Site) -> Status | None:
     """How sources and tables stand; None if nothing has been published."""
     try:
-        return standing(site)
+        return site.standing()
     except ForebayError:
         return None
 

@@ -42,7 +42,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
     project = made(tmp_path_factory.mktemp("described") / "coffee")
     project.write("forebay.yaml", project.read("forebay.yaml") + "server: {workers: 2, requests_per_minute: 1000000}\n")
     with operated(project) as server:
-        yield server.ready()
+        server.ready()
+        project.write("data/sales/2026-11.csv", "day,shop,product,cups,revenue\n2026-11-01,Harbour,Chai,12,42.00\n")
+        server.until(lambda: server.call("GET", "/health").json()["edition"] == 2)
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def described(server: Operated, document: dict[str, Any], run: dict[str, Any]) -
 
     @schema.hook
     def map_path_parameters(context: Any, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-        there = {"run_id": run["id"], "output": "by_category", "name": "plan", "number": 1}
+        there = {"run_id": run["id"], "output": "by_category", "name": "plan", "number": 2}
         return {
             name: there[name] if name in there and len(str(value)) % 2 else value for name, value in (parameters or {}).items()
         } or parameters  # fmt: skip
@@ -128,7 +131,7 @@ def test_it_says_how_to_prove_who_asks(document: dict[str, Any]) -> None:
 def test_what_needs_a_key_gets_one(server: Operated, document: dict[str, Any], run: dict[str, Any]) -> None:
     for path, method, one in operations(document):
         if "security" not in one:
-            there = path.format(run_id=run["id"], output="by_category", name="plan", number=1, upload_id="u")
+            there = path.format(run_id=run["id"], output="by_category", name="plan", number=2, upload_id="u")
             answer = server.http.request(method, there, json={"calculation": "plan", "shared": True} if "requestBody" in one else None)
             assert (answer.status_code, answer.json()["code"]) in [(401, "access.unknown"), (422, "request.malformed")], path
 
@@ -149,7 +152,7 @@ def asked(run: dict[str, Any]) -> dict[str, tuple[str, str, dict[str, Any] | Non
         "list_sources": ("GET", "/v1/sources", None),
         "list_tables": ("GET", "/v1/tables", None),
         "list_editions": ("GET", "/v1/editions", None),
-        "compare_editions": ("GET", "/v1/editions/1/changes", None),
+        "compare_editions": ("GET", "/v1/editions/2/changes", None),
         "health": ("GET", "/health", None),
         "ready": ("GET", "/ready", None),
         "list_audit": ("GET", "/v1/audit?limit=2", None),

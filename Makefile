@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz histories kill bench clean
+.PHONY: help demo test check fuzz histories kill kill-server bench clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo ## Refresh, run and verify the retail example on real data; a second call takes seconds
 	@$(BIN)/python examples/retail/get_data.py
@@ -32,6 +32,11 @@ kill: N ?= 500
 kill: SEED ?= 1
 kill: $(VENV)/.test ## Kill N=500 refreshes at random moments from SEED=1 while others read; every edition must hold what its files do
 	PYTHONPATH=tests $(BIN)/python -m killing $(N) --seed $(SEED)
+
+kill-server: N ?= 300
+kill-server: SEED ?= 1
+kill-server: $(VENV)/.test ## Kill a server and its runs N=300 times at random moments from SEED=1 while users go on; no run may be lost, doubled or wrong
+	PYTHONPATH=tests $(BIN)/python -m killing_server $(N) --seed $(SEED)
 
 histories: N ?= 2000
 histories: $(VENV)/.test ## Let the sources of a small project go through N=2000 random histories, and check every edition

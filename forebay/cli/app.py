@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -23,9 +24,11 @@ app = App(
     suppress_keyboard_interrupt=False,
     help_epilogue="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANING.items()) + ".",
 )
+_STOPS_IN = 10.0
+"""Seconds within which a run that is cancelled has ended."""
 _STOPPED = ForebayError("run.cancelled", "stopped", advice="Nothing was published")
 
-runs_app = App(name="runs", help="List runs, show one, or show how two differ.")
+runs_app = App(name="runs", help="List runs, show, compare, cancel or repeat them.")
 app.command(runs_app)
 keys_app = App(name="keys", help="List API keys, make one, or revoke one.")
 app.command(keys_app)
@@ -283,7 +286,14 @@ def watch(*, every: str | None = None, events: str | None = None, project: Folde
 
 
 @app.command
-def serve(*, host: str | None = None, port: int | None = None, project: Folder_ = Path(), json: Json = False) -> None:
+def serve(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    log: Literal["json", "text"] | None = None,
+    project: Folder_ = Path(),
+    json: Json = False,
+) -> None:
     """Serve the project: keep it fresh, take runs over HTTP, and show the console. Ctrl-C or SIGTERM ends it.
 
     Parameters
@@ -292,6 +302,8 @@ def serve(*, host: str | None = None, port: int | None = None, project: Folder_ 
         The address to listen on, by default `server.host` of forebay.yaml, else this machine only.
     port
         The port, by default `server.port`; 0 takes any that is free.
+    log
+        How its log on stderr is written; by default as text on a terminal, as JSON elsewhere.
     """
     from forebay.cli import show  # noqa: PLC0415
 
@@ -300,7 +312,7 @@ def serve(*, host: str | None = None, port: int | None = None, project: Folder_ 
     except ModuleNotFoundError as error:
         raise _without(error) from None
 
-    serving(project, lambda url, link: show.serving(url, link, as_json=json), host=host, port=port)
+    serving(project, lambda url, link: show.serving(url, link, as_json=json), host=host, port=port, log=log)
 
 
 @keys_app.command(name="add")
@@ -315,10 +327,12 @@ def keys_add(user: str, /, *, operator: bool = False, project: Folder_ = Path(),
         It may also see what belongs to others, refresh, and send events.
     """
     from forebay.cli import show  # noqa: PLC0415
+    from forebay.state.keys import local_user  # noqa: PLC0415
 
-    _, _, store = _open(project)
+    # A server that others can reach wants a key before it begins, which may be before there is anything.
+    _, _, store = _open(project, create=True)
     key, secret = store.keys.add(user, "operator" if operator else "user")
-    store.keys.note(user, "key.add", key.id, key.role)
+    store.keys.note(local_user(), "key.add", key.id, f"{key.role} {user}")
     show.key(key, secret, as_json=json)
 
 
@@ -341,12 +355,28 @@ def keys_revoke(key: str, /, *, project: Folder_ = Path(), json: Json = False) -
         Its id, as `forebay keys` lists it.
     """
     from forebay.cli import show  # noqa: PLC0415
+    from forebay.state.keys import local_user  # noqa: PLC0415
 
     _, _, store = _open(project)
     if not store.keys.revoke(key):
         raise ForebayError("access.no_key", f"there is no key `{key}` that is in force", advice="`forebay keys` lists them")
-    store.keys.note("", "key.revoke", key)
+    store.keys.note(local_user(), "key.revoke", key)
     show.keys(store.keys.all(), as_json=json)
+
+
+@app.command
+def audit(*, limit: int = 50, project: Folder_ = Path(), json: Json = False) -> None:
+    """Show who did what: runs, cancellations, shares, uploads, refreshes, keys and sign-ins, newest first.
+
+    Parameters
+    ----------
+    limit
+        How many at most.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+
+    _, _, store = _open(project)
+    show.audit(store.keys.noted(limit), as_json=json)
 
 
 @app.command
@@ -358,18 +388,21 @@ def run(
     param: Params = None,
     accept_valid: AcceptValid = False,
     edition: EditionNumber = None,
+    fresh: bool = False,
     project: Folder_ = Path(),
     json: Json = False,
 ) -> None:
-    """Run a calculation on the current edition.
+    """Run a calculation on the current edition. While a server holds the project, the server runs it, in its turn.
 
     Parameters
     ----------
     calculation
         Its name in forebay.yaml.
+    fresh
+        Have a server compute it even if it has computed an identical run before.
     """
     started = time.monotonic()
-    done = _run(calculation, input, param, accept_valid, edition, project, quiet=json)
+    done = _run(calculation, input, param, accept_valid, edition, project, quiet=json, fresh=fresh)
     from forebay.cli import show  # noqa: PLC0415
 
     show.ran(done.spec, done.outcome, time.monotonic() - started, as_json=json)
@@ -423,27 +456,55 @@ def _run(
     project: Path,
     *,
     quiet: bool,
+    fresh: bool = False,
 ) -> _Done:
     inputs = {name: Path(value) for name, value in _pairs(given, "--input", "FILE").items()}
     values = _pairs(params, "--param", "VALUE")
     from forebay.run.request import request  # noqa: PLC0415
-    from forebay.run.run import carry_out, settle  # noqa: PLC0415
+
+    folder, lake, store = _open(project)
+    return _carry_out(
+        folder,
+        lake,
+        store,
+        number,
+        lambda edition: request(edition, lake, calculation, values, inputs, accept_valid=accept_valid),
+        lambda client: client.submit(calculation, values, inputs, accept_valid=accept_valid, edition=number, fresh=fresh),
+        quiet=quiet,
+    )
+
+
+def _carry_out(
+    folder: Any,
+    lake: Any,
+    store: Any,
+    number: int | None,
+    request: Callable[[Any], Any],
+    submit: Callable[[Any], Any],
+    *,
+    quiet: bool,
+) -> _Done:
+    """Run what `request` makes of an edition here, or, if a server holds the project, what `submit` asks of a client of it."""
+    from forebay.lake.address import running  # noqa: PLC0415
+    from forebay.run.run import carry_out, open_edition, settle  # noqa: PLC0415
 
     def watching(edition: Any, spec: Any) -> Any:
         from forebay.cli import bars  # noqa: PLC0415
 
         return bars.running(edition, spec, quiet)
 
-    folder, lake, store = _open(project)
-    settle(lake, store)
-    edition, spec, outcome = carry_out(
-        folder,
-        lake,
-        store,
-        number,
-        lambda edition: request(edition, lake, calculation, values, inputs, accept_valid=accept_valid),
-        watching,
-    )
+    if running(lake) is None:
+        settle(lake, store)
+        edition, spec, outcome = carry_out(folder, lake, store, number, request, watching)
+    else:
+        try:
+            from forebay.cli import served  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise _without(error) from None
+
+        # As without a server, it is refused if the project's files say something else than the edition.
+        open_edition(folder, store, number)
+        edition, spec, outcome = served.run(folder, lake, store, submit, watching, quiet=quiet)
     if outcome.failure is not None:
         if not quiet:
             from forebay.cli import show  # noqa: PLC0415
@@ -453,14 +514,14 @@ def _run(
     return _Done(edition, spec, outcome, lake.runs / spec.id)
 
 
-def _open(project: Path) -> tuple[Any, Any, Any]:
-    """The project folder, its lake and its state."""
+def _open(project: Path, *, create: bool = False) -> tuple[Any, Any, Any]:
+    """The project folder, its lake and its state. Raises ForebayError if there is no lake yet, unless it may be made."""
     from forebay.lake.root import open_lake  # noqa: PLC0415
     from forebay.project.folder import Folder  # noqa: PLC0415
     from forebay.state.store import Store  # noqa: PLC0415
 
     folder = Folder(project)
-    lake = open_lake(folder.lake, folder.name, folder.path)
+    lake = open_lake(folder.lake, folder.name, folder.path, create=create)
     return folder, lake, Store(lake.state)
 
 
@@ -534,6 +595,61 @@ def runs_show(run: str, /, *, project: Folder_ = Path(), json: Json = False) -> 
     show.run(found, spec, outcome, progress, as_json=json)
 
 
+@runs_app.command(name="cancel")
+def runs_cancel(run: str, /, *, project: Folder_ = Path(), json: Json = False) -> None:
+    """End a run that is queued or goes on, whichever process holds it. One that has ended stays as it is.
+
+    Parameters
+    ----------
+    run
+        The run's id, or the beginning or end of it, or `last`.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+    from forebay.run.run import cancel, settle  # noqa: PLC0415
+
+    _, lake, store = _open(project)
+    settle(lake, store)
+    found = store.find_run(run)
+    if found.finished_at is None:
+        cancel(lake, store, found.id)
+    until = time.monotonic() + _STOPS_IN
+    while found.finished_at is None and time.monotonic() < until:
+        time.sleep(0.05)
+        found = store.find_run(found.id)
+    show.cancelled(found, as_json=json)
+
+
+@runs_app.command(name="replay")
+def runs_replay(run: str, /, *, project: Folder_ = Path(), json: Json = False) -> None:
+    """Compute a run again as it was: on the same edition, with the same parameters, files and clock.
+
+    Parameters
+    ----------
+    run
+        The run's id, or the beginning or end of it, or `last`.
+    """
+    started = time.monotonic()
+    from forebay.cli import show  # noqa: PLC0415
+    from forebay.run import protocol  # noqa: PLC0415
+    from forebay.run.request import again  # noqa: PLC0415
+
+    folder, lake, store = _open(project)
+    found = store.find_run(run)
+    before = protocol.read(lake.runs / found.id / "spec.json", protocol.RunSpec)
+    if before is None:
+        raise ForebayError("run.removed", f"the folder of run {found.id} has gone, and with it what it was asked to do")
+    done = _carry_out(
+        folder,
+        lake,
+        store,
+        before.edition,
+        lambda edition: again(before, edition, lake),
+        lambda client: client.run(found.id).replay(),
+        quiet=json,
+    )
+    show.ran(done.spec, done.outcome, time.monotonic() - started, as_json=json)
+
+
 @runs_app.command(name="diff")
 def runs_diff(run_a: str, run_b: str, /, *, project: Folder_ = Path(), json: Json = False) -> None:
     """Show how run B differs from run A: what they were asked and given, what they read and executed, and which rows came out otherwise.
@@ -562,3 +678,89 @@ def runs_diff(run_a: str, run_b: str, /, *, project: Folder_ = Path(), json: Jso
             if error.code not in ("edition.retired", "edition.none"):
                 raise
     compare.runs_diff(found, editions, as_json=json)
+
+
+@runs_app.command(name="export")
+def runs_export(
+    run: str,
+    output: str,
+    /,
+    *,
+    to: Path,
+    format: Literal["parquet", "csv", "json", "arrow"] | None = None,
+    force: bool = False,
+    project: Folder_ = Path(),
+) -> None:
+    """Write an output of a run that succeeded to a file.
+
+    Parameters
+    ----------
+    run
+        The run's id, or the beginning or end of it, or `last`.
+    output
+        The output's name.
+    to
+        The file; - is stdout.
+    format
+        Parquet, CSV, JSON or Arrow; by default what the file's ending says.
+    force
+        Replace a file that exists.
+    """
+    from forebay.cli import results  # noqa: PLC0415
+    from forebay.run.export import MEDIA_TYPES, export  # noqa: PLC0415
+    from forebay.run.outputs import succeeded  # noqa: PLC0415
+
+    form = results.form_of(format, to, tuple(MEDIA_TYPES))
+    _, lake, store = _open(project)
+    results.deliver(export(succeeded(lake, store, run).output(output), form), to, force=force)
+
+
+@app.command
+def promote(run: str, /, *, output: str | None = None, remove: bool = False, project: Folder_ = Path(), json: Json = False) -> None:
+    """Publish the outputs of a run that succeeded to Iceberg tables of stable names, results.CALCULATION.OUTPUT, for BI tools.
+
+    Parameters
+    ----------
+    run
+        The run's id, or the beginning or end of it, or `last`.
+    output
+        Only this output.
+    remove
+        Take the run's rows away again.
+    """
+    from forebay.cli import results  # noqa: PLC0415
+    from forebay.run import promote as promoting  # noqa: PLC0415
+
+    _, lake, store = _open(project)
+    found = (promoting.remove if remove else promoting.promote)(lake, store, run, output)
+    results.promoted(found, lake.catalog, lake.iceberg, removed=remove, as_json=json)
+
+
+@app.command
+def template(
+    input: str, /, *, to: Path, format: Literal["csv", "xlsx"] | None = None, force: bool = False, project: Folder_ = Path()
+) -> None:
+    """Write an empty file for an input, to fill in and upload: its columns, and in a workbook the rules for each.
+
+    Parameters
+    ----------
+    input
+        Its name in forebay.yaml.
+    to
+        The file; - is stdout.
+    format
+        CSV or XLSX; by default what the file's ending says.
+    force
+        Replace a file that exists.
+    """
+    from forebay.cli import results  # noqa: PLC0415
+    from forebay.errors import nearest  # noqa: PLC0415
+    from forebay.project.folder import Folder  # noqa: PLC0415
+    from forebay.project.load import load  # noqa: PLC0415
+    from forebay.run import template as templates  # noqa: PLC0415
+
+    form = results.form_of(format, to, ("csv", "xlsx"))
+    inputs = {declared.name: declared for declared in load(Folder(project)).inputs}
+    if input not in inputs:
+        raise ForebayError("input.unknown", f"there is no input `{input}`", advice=nearest(input, inputs))
+    results.deliver(templates.template(inputs[input], form), to, force=force)

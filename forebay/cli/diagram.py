@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from rich.cells import cell_len
 
 from forebay.cli.explain import figures, headline
-from forebay.layout import Box, place
 from forebay.cli.show import count
+from forebay.layout import Box, place
 
 _LONGEST = 38
 """Characters of one line in a box."""

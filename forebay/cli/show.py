@@ -177,7 +177,7 @@ def short(definition: Any) -> str:
 def hashing(path: str, size_: int, *, quiet: bool) -> None:
     """Says why nothing else is heard for a while: large files are read to know their content."""
     if size_ > LARGE and not quiet:
-        err.print(f"[dim]reading {_shown(path)} ({size(size_)}) to know its content[/]")
+        err.print(f"[dim]reading {shown(path)} ({size(size_)}) to know its content[/]")
 
 
 class Copying:
@@ -267,10 +267,20 @@ def ran(spec: Any, outcome: Any, took: float, *, as_json: bool) -> None:
         if output.rows:
             _preview(output)
     out.print()
-    where = _shown(str(Path(next(iter(outcome.outputs.values())).parquet).parent)) if outcome.outputs else ""
+    where = shown(str(Path(next(iter(outcome.outputs.values())).parquet).parent)) if outcome.outputs else ""
     names = ", ".join(f"{name}.{{parquet,csv}}" for name in outcome.outputs)
     out.print(f"run {spec.id}  [green]succeeded[/] in {seconds(took)}")
     out.print(f"results: {where}/{names}" if len(outcome.outputs) == 1 else f"results in {where}/: {names}")
+
+
+def cancelled(run: Any, *, as_json: bool) -> None:
+    """How a run stands that was to be cancelled."""
+    if as_json:
+        document(run)
+    elif run.finished_at is None:
+        out.print(f"run {run.id}  {run.status}: it is told to end")
+    else:
+        out.print(f"run {run.id}  [{STATUS.get(run.status, 'default')}]{run.status}[/]")
 
 
 def _preview(output: Any) -> None:
@@ -302,7 +312,7 @@ def _inputs(outcome: Any, most: int = 5) -> None:
         if len(prepared.bad) > most or prepared.bad_total > len(prepared.bad):
             err.print("  …")
         if prepared.rejected_rows:
-            err.print(f"  all of them, with reasons: {_shown(prepared.rejected_rows)}")
+            err.print(f"  all of them, with reasons: {shown(prepared.rejected_rows)}")
 
 
 def refused(outcome: Any) -> None:
@@ -311,7 +321,7 @@ def refused(outcome: Any) -> None:
         _inputs(outcome, most=20)
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """A path relative to where the user stands, if it is below."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
@@ -319,7 +329,7 @@ def _shown(path: str) -> str:
         return path
 
 
-STATUS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
+STATUS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "blue"}
 
 
 def runs(found: Sequence[Any], *, as_json: bool) -> None:
@@ -369,7 +379,7 @@ def run(run: Any, spec: Any, outcome: Any, progress: Any, *, as_json: bool) -> N
     if outcome is not None:
         _inputs(outcome)
         for output in outcome.outputs.values():
-            out.print(f"result: {_shown(output.parquet)} ({count(output.rows, 'row')})")
+            out.print(f"result: {shown(output.parquet)} ({count(output.rows, 'row')})")
         if outcome.peak_memory:
             out.print(f"peak memory {size(outcome.peak_memory)}")
     if run.error:
@@ -431,6 +441,19 @@ def keys(found: Sequence[Any], *, as_json: bool) -> None:
         return
     rows = [[one.id, one.user, one.role, _day(one.created_at), _day(one.revoked_at) if one.revoked_at else ""] for one in found]
     out.print(grid(rows, ["key", "user", "role", "made", "revoked"]) if rows else "There are no keys. `forebay keys add NAME` makes one.")
+
+
+def audit(acts: Sequence[Any], *, as_json: bool) -> None:
+    """Lines of the audit log."""
+    if as_json:
+        document(list(acts))
+        return
+    at = [datetime.datetime.fromtimestamp(one.at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S") for one in acts]
+    rows = [
+        [moment, escape(one.user), one.action, one.object, escape(one.detail)]
+        for moment, one in zip(at, acts, strict=True)
+    ]
+    out.print(grid(rows, ["at (UTC)", "user", "did", "to", ""]) if rows else "Nothing was done yet.")
 
 
 def _day(at: float) -> str:

@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -150,10 +151,10 @@ class _Examination:
                 advice = "Restore it from a backup, or call `forebay refresh`, which publishes edition 1 again; the record of runs is lost"
                 yield Finding("state", "error", "the lake has no state.db", where, advice, "state.unreadable")
             return
-        wrong = fault(self.lake.state)
+        advice = "Restore it from a backup, or delete the lake and call `forebay refresh`, which loses the record of runs"
+        wrong = _wrong_with("state", self.lake.state, advice, "state.unreadable", "state.unavailable")
         if wrong:
-            advice = "Restore it from a backup, or delete the lake and call `forebay refresh`, which loses the record of runs"
-            yield Finding("state", "error", f"state.db is damaged: {wrong}", where, advice, "state.unreadable")
+            yield wrong
             return
         store = Looking(self.lake.state)
         if not store.whole:
@@ -187,11 +188,10 @@ class _Examination:
 
     def _look_at_catalogue(self) -> Iterator[Finding]:
         if self.lake is not None and self.lake.catalog.exists():
-            wrong = fault(self.lake.catalog)
+            advice = "Restore it; or move it and the folder `iceberg` away, and refresh"
+            wrong = _wrong_with("catalogue", self.lake.catalog, advice, "lake.catalog_unreadable", "lake.unavailable")
             if wrong:
-                advice = "Restore it; or move it and the folder `iceberg` away, and refresh"
-                what = f"the Iceberg catalogue is damaged: {wrong}"
-                yield Finding("catalogue", "error", what, str(self.lake.catalog), advice, "lake.catalog_unreadable")
+                yield wrong
 
     def _look_at_space(self) -> Iterator[Finding]:
         where = measure.nearest(self.lake.root if self.lake else self.path)
@@ -304,6 +304,16 @@ class _Examination:
             files, reached = files + len(paths), reached + 1
         if reached:
             yield Finding("sources", "ok", f"{reached:,} of {len(known.sources):,} sources can be reached, with {files:,} files")
+
+
+def _wrong_with(check: str, file: Path, advice: str, damaged: str, unavailable: str) -> Finding | None:
+    """What is wrong with a database, by one of two codes; None if nothing is."""
+    try:
+        wrong = fault(file)
+    except sqlite3.OperationalError as error:
+        see = "See to its permissions, and that no other program holds it locked"
+        return Finding(check, "error", f"{file.name} cannot be opened: {error}", str(file), see, unavailable)
+    return Finding(check, "error", f"{file.name} is damaged: {wrong}", str(file), advice, damaged) if wrong else None
 
 
 def _some(names: list[str]) -> str:

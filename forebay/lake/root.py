@@ -9,6 +9,7 @@ objects/       <name of a content>/<bucket>/<key>: copies of sources' objects, i
 checks/        <table>.<test>.csv: rows that break a test
 inputs/        <sha256>/<file name>: uploads, immutable
 runs/          <id>/: one folder per run
+results/       <calculation>.<output>/<id>/: a table of promoted results, whole: its data/ and metadata/
 locks/         one file for each refresh at work, locked as long as its process lives
 """
 
@@ -42,6 +43,7 @@ class Lake:
         self.checks = root / "checks"
         self.inputs = root / "inputs"
         self.runs = root / "runs"
+        self.results = root / "results"
         self.locks = root / "locks"
         self.token = 0
         """That of the lease under which this process refreshes; 0 outside of a refresh."""

@@ -1,12 +1,14 @@
 """Which of the queued runs begins next, and when the others are likely to. Pure.
 
 Turns are fair between users by virtual finish times: a run's tag is the worker-seconds its user had lately, plus what it is thought to
-take itself, less its age. So small runs go first, nobody's hundred runs stand in front of another's one, and none waits for ever.
+take itself, which its age makes up for. So small runs go first, nobody's hundred runs stand in front of another's one, however long they
+have been there, and none waits for ever, because what a user had is forgotten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop
 
 import msgspec
 
@@ -16,7 +18,7 @@ PATIENCE = 60.0
 """Seconds after which smaller runs no longer slip past one that waits for memory."""
 FORGETTING = 300.0
 """Seconds in which half of what a user had is forgotten."""
-_FORESEEN = 300
+_FORESEEN = 100
 """How many queued runs are foreseen one by one."""
 
 
@@ -61,9 +63,13 @@ def choose(
     free = capacity.memory - sum(other.memory for other in running)
 
     def tag(one: Waiting) -> tuple[float, float, str]:
-        return had.get(one.user, 0.0) + one.seconds - AGEING * (now - one.since), one.since, one.run
+        return had.get(one.user, 0.0) + max(0.0, one.seconds - AGEING * (now - one.since)), one.since, one.run
 
-    for one in sorted(waiting, key=tag):
+    # Nearly always the first one fits, so it is not worth sorting them.
+    heap = [(tag(one), one) for one in waiting]
+    heapify(heap)
+    while heap:
+        _, one = heappop(heap)
         # What wants more than there is altogether gets all of it, alone.
         if one.memory <= free or not running:
             return one
@@ -83,13 +89,14 @@ def foresee(
 ) -> dict[str, tuple[int, float]]:
     """For each queued run its place, from 1, and in how many seconds it is likely to begin."""
     found: dict[str, tuple[int, float]] = {}
-    left, at_work, at = list(waiting), list(running), now
+    left, at_work, had, at = list(waiting), list(running), dict(served), now
     while left and len(found) < _FORESEEN:
-        one = choose(left, at_work, served, capacity, at)
+        one = choose(left, at_work, had, capacity, at)
         if one is None:
             first = min(at_work, key=lambda other: other.ends)
             at_work.remove(first)
-            at = max(at, first.ends)
+            had, at = forgotten(had, max(0.0, first.ends - at)), max(at, first.ends)
+            had[first.user] = had.get(first.user, 0.0) + at - first.began
             continue
         left.remove(one)
         found[one.run] = (len(found) + 1, round(at - now, 1))

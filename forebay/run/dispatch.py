@@ -31,7 +31,7 @@ from forebay.run.admit import Capacity, Running, Waiting
 from forebay.run.launch import warm
 from forebay.run.protocol import Outcome, Progress, RunSpec
 from forebay.run.request import Kept, request
-from forebay.run.run import attempt, conclude, held, settle, write_spec
+from forebay.run.run import attempt, cancel, conclude, held, settle, write_spec
 from forebay.split.stage import NOW
 from forebay.state.queue import KeyTaken, Request
 from forebay.state.store import Store
@@ -40,6 +40,10 @@ UNKNOWN = 10.0
 """Seconds that a run is thought to take of which nothing is known."""
 _TICK = 1.0
 """Seconds after which the queue is looked at even if nobody called."""
+_FORESEE = 0.5
+"""Seconds for which what was foreseen will do."""
+_SETTLE = 2.0
+"""Seconds after which is looked for runs whose process died, be it one of the command line's."""
 
 
 class Ask(NamedTuple):
@@ -59,10 +63,14 @@ class Ask(NamedTuple):
 
 
 class Dispatcher:
-    """The queue of one project, at work from `start` to `stop`. `told` is called, from any thread, with each run that has changed."""
+    """The queue of one project, at work from `start` to `stop`. `told` is called, from any thread, with each run that has changed in
+    any way, and before that `moved` if its status has, or may have.
+    """
 
-    def __init__(self, lake: Lake, store: Store, serving: Serving, told: Callable[[str], None]) -> None:
-        self._lake, self._store, self._serving, self._told = lake, store, serving, told
+    def __init__(
+        self, lake: Lake, store: Store, serving: Serving, told: Callable[[str], None], moved: Callable[[str], None] = lambda run_id: None
+    ) -> None:
+        self._lake, self._store, self._serving, self._told, self._moved = lake, store, serving, told, moved
         self._capacity = Capacity(serving.workers, serving.memory)
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -73,6 +81,7 @@ class Dispatcher:
         self._served: dict[str, float] = {}
         self._served_at = time.time()
         self._places: dict[str, tuple[int, float]] = {}
+        self._foreseen_at = self._settled_at = 0.0
         self._editions: dict[int, Edition] = {}
         self._thread = threading.Thread(target=self._loop, name="forebay-dispatch", daemon=True)
 
@@ -117,14 +126,9 @@ class Dispatcher:
 
     def cancel(self, run_id: str) -> None:
         """End a run that has not ended. What it holds is free within a second or two."""
-        if self._store.finish_run(run_id, "cancelled", code="run.cancelled", error="cancelled by the user", was="queued"):
-            self._store.queue.ended(run_id, time.time())
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                (self._lake.runs / run_id / "cancel").touch()
-            # It may have been taken up, or queued again, just now: whoever holds it sees the marker.
-            self._store.finish_run(run_id, "cancelled", code="run.cancelled", error="cancelled by the user", was="queued")
+        cancel(self._lake, self._store, run_id)
         self._wake.set()
+        self._moved(run_id)
         self._told(run_id)
 
     def place(self, run_id: str) -> tuple[int, float] | None:
@@ -139,6 +143,11 @@ class Dispatcher:
     def busy(self) -> tuple[int, int]:
         """How many runs go on, and how many wait."""
         return len(self._running), len(self._places)
+
+    @property
+    def granted(self) -> int:
+        """How many bytes the runs that go on may take together."""
+        return sum(one.memory for one in list(self._running.values()))
 
     def edition(self, number: int | None = None) -> Edition:
         """An edition, by default the current one. Raises ForebayError if there is none."""
@@ -199,6 +208,7 @@ class Dispatcher:
         except BaseException:
             shutil.rmtree(run, ignore_errors=True)
             raise
+        self._moved(spec.id)
         self._wake.set()
         self._told(spec.id)
         return spec.id
@@ -215,7 +225,8 @@ class Dispatcher:
             for part in ("results", "prepared"):
                 if (source / part).exists():
                     shutil.copytree(source / part, target / part, copy_function=os.link)
-            text = msgspec.json.encode(outcome).replace(json.dumps(str(source))[1:-1].encode(), json.dumps(str(target))[1:-1].encode())
+            here, there = (msgspec.json.encode(str(folder))[1:-1] for folder in (source, target))
+            text = msgspec.json.encode(outcome).replace(here, there)
             protocol.write(target / "outcome.json", msgspec.json.decode(text, type=Outcome))
         except OSError:
             shutil.rmtree(run / "attempts", ignore_errors=True)
@@ -233,6 +244,9 @@ class Dispatcher:
             self._wake.clear()
             # State that cannot be reached for now is asked again with the next tick.
             with contextlib.suppress(ForebayError):
+                if time.monotonic() - self._settled_at >= _SETTLE:
+                    settle(self._lake, self._store)
+                    self._settled_at = time.monotonic()
                 self._admit()
             self._wake.wait(_TICK)
 
@@ -254,7 +268,10 @@ class Dispatcher:
                 self._threads[one.run] = thread
                 thread.start()
             running = list(self._running.values())
+        if time.monotonic() - self._foreseen_at < _FORESEE and waiting:
+            return
         before, self._places = self._places, admit.foresee(waiting, running, self._served, self._capacity, now)
+        self._foreseen_at = time.monotonic()
         for run_id, place in self._places.items():
             if before.get(run_id, (0, 0))[0] != place[0]:
                 self._told(run_id)
@@ -267,16 +284,18 @@ class Dispatcher:
         except BaseException as error:  # whatever it was, the run has ended, and the others go on
             text = str(error) if isinstance(error, ForebayError) else f"{type(error).__name__}: {error}"
             code = error.code if isinstance(error, ForebayError) else "run.crashed"
+            if code.startswith("state."):
+                return  # it says nothing of the run, which is settled when state can be reached again
             with contextlib.suppress(ForebayError):
                 for was in ("running", "queued"):
                     self._store.finish_run(entry.run, "failed", code=code, error=text if code in text else f"{code}: {text}", was=was)
-                self._store.queue.ended(entry.run, time.time())
         finally:
             with self._lock:
                 self._running.pop(entry.run, None)
                 self._threads.pop(entry.run, None)
                 self._progress.pop(entry.run, None)
                 self._served[entry.owner] = self._served.get(entry.owner, 0.0) + time.time() - began
+            self._moved(entry.run)
             self._wake.set()
             self._told(entry.run)
 
@@ -286,6 +305,7 @@ class Dispatcher:
             number = self._store.queue.begin(entry.run, os.getpid(), time.time())
             if number is None:
                 return
+            self._moved(entry.run)
             self._told(entry.run)
             spec = protocol.read(run / "spec.json", RunSpec)
             if spec is None:
@@ -305,8 +325,10 @@ class Dispatcher:
                 memory = retry.again(outcome, number, entry.memory, self._serving.largest_run)
                 if memory is not None and self._store.queue.again(entry.run, number, memory):
                     return
+                if outcome.failure is not None and outcome.failure.code == "run.out_of_memory":
+                    outcome = retry.exhausted(outcome)
+                    protocol.write(protocol.attempt_folder(run, number) / "outcome.json", outcome)
             conclude(spec, number, outcome, run, self._store)
-            self._store.queue.ended(entry.run, time.time())
 
 
 def _named(ask: Ask) -> dict[str, list[str]]:

@@ -178,3 +178,8 @@ def read(path: Path, type_: type[T]) -> T | None:
         return msgspec.json.decode(path.read_bytes(), type=type_)
     except FileNotFoundError:
         return None
+
+
+# Types are made known to msgspec while there is one thread: several that meet one at the same time would find it half known.
+for _type in (RunSpec, Progress, Outcome):
+    msgspec.json.Decoder(_type)

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from forebay.errors import ForebayError, Problems, nearest
 from forebay.lake.root import Lake
 from forebay.project.edition import Compiled, Edition
@@ -86,6 +88,17 @@ def request(
         limits=limits or edition.project.limits,
         accept_valid=accept_valid,
     )
+
+
+def again(spec: RunSpec, edition: Edition, lake: Lake) -> RunSpec:
+    """The specification of a new run of what `spec` was asked to do, over `edition`, by the same clock. Raises as `request` does."""
+    found = request(edition, lake, spec.calculation, spec.parameters, kept_of(spec), accept_valid=spec.accept_valid)
+    return msgspec.structs.replace(found, now=spec.now)
+
+
+def kept_of(spec: RunSpec) -> dict[str, Kept]:
+    """The files of a run's inputs, which the lake keeps."""
+    return {one.declared.name: Kept(one.sha256, Path(one.file)) for one in spec.uploads if one.file and one.sha256}
 
 
 def _unknown_inputs(declared: Calculation, given: Mapping[str, object]) -> list[ForebayError]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from forebay.run.protocol import Outcome
 
 MOST_ATTEMPTS = 3
@@ -20,3 +22,9 @@ def again(outcome: Outcome, attempts: int, memory: int, largest: int) -> int | N
     if failure.code == "run.out_of_memory":
         return min(memory * 2, largest) if memory < largest else None
     return memory if failure.code in _PASSING and attempts < MOST_ATTEMPTS else None
+
+
+def exhausted(outcome: Outcome) -> Outcome:
+    """The outcome of a run that had all the memory there is for one, and wanted more: raising its first grant would not help."""
+    advice = "That is all that one run may take here: raise `server.largest_run`, or read fewer columns and rows in this stage"
+    return msgspec.structs.replace(outcome, error={**(outcome.error or {}), "advice": advice})

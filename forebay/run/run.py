@@ -5,6 +5,7 @@ Only this side gives a run its status, once. A child that was killed, or whose c
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -27,6 +28,7 @@ from forebay.state.store import Store
 
 MOST_ATTEMPTS = 10
 """How often a server's run is tried of which the server dies."""
+_CANCELLED = "cancelled by the user"
 GRACE = 5.0
 """Seconds past its deadline after which a child that did not stop by itself is killed."""
 
@@ -110,7 +112,7 @@ def attempt(edition: Edition, spec: RunSpec, number: int, run: Path, progress: C
 def conclude(spec: RunSpec, number: int, outcome: Outcome | None, run: Path, store: Store) -> bool:
     """Give the run the status that the outcome of its last attempt, number `number`, tells; None is a cancellation. False if it has one."""
     if outcome is None:
-        done = store.finish_run(spec.id, "cancelled", code="run.cancelled", error="cancelled by the user")
+        done = store.finish_run(spec.id, "cancelled", code="run.cancelled", error=_CANCELLED)
     elif outcome.failure is None:
         done = store.finish_run(spec.id, "succeeded", attempt=number)
     else:
@@ -206,15 +208,26 @@ def held(run: Path) -> Iterator[None]:
         yield
 
 
+def cancel(lake: Lake, store: Store, run_id: str) -> None:
+    """Have a run end that has not ended, whichever process holds it: a queued one at once, a running one within moments."""
+    for marked in (False, True):
+        if store.finish_run(run_id, "cancelled", code="run.cancelled", error=_CANCELLED, was="queued") or marked:
+            return
+        # It may be taken up, or queued again, just now: whoever takes it up sees the marker.
+        with contextlib.suppress(FileNotFoundError):
+            (lake.runs / run_id / "cancel").touch()
+
+
 def settle(lake: Lake, store: Store) -> None:
     """Give runs whose control process died their true status. A server's are queued again, until they have been tried too often; others
     have failed, with nothing left that looks like a result."""
     for run in store.running():
         folder = lake.runs / run.id
-        if not _abandoned(folder / "lock"):
-            continue
+        # The attempt first, then the lock: one that begins in between has another number, and is left alone.
         request = store.queue.get(run.id)
         number = request.attempts if request else 1
+        if not _abandoned(folder / "lock"):
+            continue
         if request is not None and number < MOST_ATTEMPTS:
             if store.queue.again(run.id, number):
                 _clear(protocol.attempt_folder(folder, number))

@@ -7,6 +7,7 @@ document is made once for all who watch. Event ids grow with the clock, so that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from forebay.errors import ForebayError
 
 _APART = 0.1
 """Seconds between two events of a run."""
+_LOOK = 5.0
+"""Seconds after which a run is looked at though nobody said that it has changed: another process may have changed it."""
 
 
 class Event(NamedTuple):
@@ -73,7 +76,8 @@ class Hub:
         if topic.maker is None:
             topic.changed.set()
             topic.maker = asyncio.create_task(self._keep(run_id, topic))
-        seen = after
+        # A clock that was set back must not make what is new look old.
+        seen = min(after, int(time.time() * 1000) - 1)
         try:
             while True:
                 async with topic.news:
@@ -97,7 +101,8 @@ class Hub:
     async def _keep(self, run_id: str, topic: _Topic) -> None:
         """Make the run's document anew whenever it has changed, but not more often than need be."""
         while True:
-            await topic.changed.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(topic.changed.wait(), _LOOK)
             topic.changed.clear()
             try:
                 status, data = await asyncio.to_thread(self._make, run_id)

@@ -3,9 +3,9 @@ durations seconds, sizes bytes."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Value = bool | int | float | str | None
@@ -26,6 +26,15 @@ class RunRequest(Document):
     accept_valid: bool = Field(False, description="Go on with the valid rows of inputs of which others break rules")
     edition: int | None = Field(None, description="Run on this edition; by default on the current one", examples=[None], ge=1, le=2**31)
     fresh: bool = Field(False, description="Compute it even if an identical run has been computed before")
+
+    @model_validator(mode="after")
+    def _whole_characters(self) -> Self:
+        """JSON can hold half of a character, which can be neither kept nor shown."""
+        try:
+            self.model_dump_json()
+        except ValueError:
+            raise ValueError("text holds half a character, a lone surrogate") from None
+        return self
 
 
 class Step(Document):
@@ -267,6 +276,24 @@ class Edition(Document):
     built: int
     rows: int
     seconds: float
+
+
+class Act(Document):
+    """One line of the audit log: what a user did to what."""
+
+    seq: int
+    at: str
+    user: str = Field(description="Empty if it is not known who it was")
+    action: str
+    object: str = Field(description="The id of the run, upload or key")
+    detail: str
+
+
+class Audit(Document):
+    """Lines of the audit log, newest first. `next`: give it as `before` for those that follow."""
+
+    acts: list[Act]
+    next: int | None
 
 
 class Me(Document):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from forebay.errors import ForebayError, nearest
 from forebay.run.dispatch import Ask
 from forebay.run.protocol import OutputFiles
-from forebay.run.request import Kept
+from forebay.run.request import Kept, kept_of
 from forebay.server import resources
 from forebay.server.access import Caller
 from forebay.server.asking import TheCaller, TheSite
@@ -25,13 +24,13 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
 FORMATS = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv; charset=utf-8"}
 
 
-@router.post("", status_code=202, response_model=resources.Run)
+@router.post("", status_code=202, response_model=resources.Run, operation_id="submit_run")
 def submit(
     asked: resources.RunRequest,
     site: TheSite,
     caller: TheCaller,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(max_length=200, description="Sent again, it gives the same run")] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200, description="Sent again, it gives the same run")] = None,
 ) -> resources.Run:
     """Ask for a run. It is queued, or answered at once if an identical one has been computed."""
     run_id = site.dispatcher.submit(
@@ -44,7 +43,7 @@ def submit(
     return _accepted(site, caller, run_id, response, "run")
 
 
-@router.get("")
+@router.get("", operation_id="list_runs")
 def runs(
     site: TheSite,
     caller: TheCaller,
@@ -61,24 +60,29 @@ def runs(
     return resources.Runs(runs=site.views.lines(found), next=following)
 
 
-@router.get("/{run_id}")
+@router.get("/{run_id}", operation_id="get_run")
 def run(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
     """A run: how it stands, its stages, results and timings, and why it failed if it did."""
     return site.views.run(*site.views.seen(caller, run_id))
 
 
-@router.get("/{run_id}/events", response_class=EventSourceResponse)
+def _seen(run_id: str, site: TheSite, caller: TheCaller) -> str:
+    """The id of a run that the caller may see: told before the answer begins, which could not be a problem any more."""
+    run, _ = site.views.seen(caller, run_id)
+    return run.id
+
+
+@router.get("/{run_id}/events", response_class=EventSourceResponse, operation_id="watch_run")
 async def events(
-    run_id: str, site: TheSite, caller: TheCaller, last_event_id: Annotated[str | None, Header()] = None
+    run_id: Annotated[str, Depends(_seen)], site: TheSite, last_event_id: Annotated[str | None, Header()] = None
 ) -> AsyncIterator[ServerSentEvent]:
     """The run whenever it changes, as server-sent events named `run`, until it has ended. Goes on after `Last-Event-ID`."""
-    site.views.seen(caller, run_id)
     after = int(last_event_id) if last_event_id and last_event_id.isdigit() and len(last_event_id) < 18 else 0
     async for event in site.hub.follow(run_id, after):
         yield ServerSentEvent(raw_data=event.data, event="run", id=str(event.id))
 
 
-@router.post("/{run_id}/cancel", status_code=202)
+@router.post("/{run_id}/cancel", status_code=202, operation_id="cancel_run")
 def cancel(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
     """End a run. One that has ended stays as it is."""
     found, request = owned(site, caller, run_id)
@@ -89,19 +93,18 @@ def cancel(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
     return site.views.run(found, request)
 
 
-@router.post("/{run_id}/replay", status_code=202)
+@router.post("/{run_id}/replay", status_code=202, operation_id="replay_run")
 def replay(run_id: str, site: TheSite, caller: TheCaller, response: Response) -> resources.Run:
     """Compute a run again as it was: the same edition, parameters, files and clock."""
     found, _ = site.views.seen(caller, run_id)
     spec = site.views.spec(found.id)
     if spec is None:
         raise ForebayError("run.removed", f"the folder of run {found.id} has gone, and with it what it was asked to do")
-    uploads = {one.declared.name: Kept(one.sha256, Path(one.file)) for one in spec.uploads if one.file and one.sha256}
-    ask = Ask(spec.calculation, spec.parameters, uploads, spec.accept_valid, spec.edition, True, None, found.id, spec.now)
+    ask = Ask(spec.calculation, spec.parameters, kept_of(spec), spec.accept_valid, spec.edition, True, None, found.id, spec.now)
     return _accepted(site, caller, site.dispatcher.submit(caller.user, ask), response, "replay")
 
 
-@router.post("/{run_id}/share")
+@router.post("/{run_id}/share", operation_id="share_run")
 def share(run_id: str, asked: resources.Share, site: TheSite, caller: TheCaller) -> resources.Run:
     """Let every user see a run and its results, or only its owner."""
     found, _ = owned(site, caller, run_id)
@@ -110,7 +113,9 @@ def share(run_id: str, asked: resources.Share, site: TheSite, caller: TheCaller)
     return site.views.run(found, site.store.queue.get(found.id))
 
 
-@router.get("/{run_id}/results/{output}", response_class=FileResponse, responses={200: {"content": {kind: {} for kind in FORMATS.values()}}})
+@router.get(
+    "/{run_id}/results/{output}", response_class=FileResponse, responses={200: {"content": {kind: {} for kind in FORMATS.values()}}}
+)
 def result(
     run_id: str, output: str, site: TheSite, caller: TheCaller, format: Annotated[str, Query(pattern="^(parquet|csv)$")] = "parquet"
 ) -> FileResponse:

@@ -94,6 +94,10 @@ _TO_TEXT = (
 )
 _TO_TIME = (exp.TimestampTrunc, exp.DateTrunc, exp.DateBin, exp.TsOrDsToDate, exp.StrToTime)
 _TO_DOUBLE = (exp.Div, exp.Sqrt, exp.Ln, exp.Log, exp.Exp, exp.Pow, exp.Stddev, exp.Variance, exp.StddevPop, exp.VariancePop)
+_VALUES = {
+    *(exp.Literal, exp.Boolean, exp.Paren, exp.Neg, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Interval, exp.Var, exp.Identifier),
+    *(exp.Add, exp.Sub, exp.Mul, exp.Round, exp.Floor, exp.Ceil, exp.Abs, exp.Pow),
+}
 _PARTS = frozenset({"year", "month", "day", "quarter", "week", "dow", "isodow", "doy", "hour", "minute", "dayofweek", "dayofyear"})
 
 
@@ -126,7 +130,7 @@ def infer(
             inner = of(node.this)
             wide = Type("decimal", inner.scale, _WIDEST)
             return {"integer": HUGEINT, "boolean": HUGEINT, "decimal": wide, "double": DOUBLE}.get(inner.family, UNKNOWN)
-        case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() if _is_null(node.this) or _is_null(node.expression):
+        case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() | exp.IntDiv() | exp.Mod() if _may_be_null(node.this, node.expression):
             return UNKNOWN  # the engine folds it to a NULL of no type
         case exp.Add() | exp.Sub():
             return _added(of(node.this), of(node.expression), subtract=isinstance(node, exp.Sub))
@@ -164,9 +168,20 @@ def infer(
     return DOUBLE if isinstance(node, _TO_DOUBLE) else UNKNOWN
 
 
-def _is_null(node: exp.Expr) -> bool:
-    """Whether `node` is a constant that comes to NULL, or may."""
-    return node.find(exp.Null, exp.Nullif) is not None and node.find(exp.Column, exp.Placeholder, exp.Parameter, exp.Query) is None
+def _may_be_null(*nodes: exp.Expr) -> bool:
+    """Whether one of `nodes` is a constant that comes to NULL, as far as anybody can tell without the engine."""
+    return any(
+        node.find(exp.Column, exp.Placeholder, exp.Parameter, exp.Query) is None and not all(map(_gives_a_value, node.walk()))
+        for node in nodes
+    )
+
+
+def _gives_a_value(node: exp.Expr) -> bool:
+    """Whether `node` is no NULL if its parts are none. What is divided by nothing is one."""
+    if isinstance(node, exp.Div | exp.IntDiv | exp.Mod):
+        divisor = node.expression.unnest()
+        return isinstance(divisor, exp.Literal) and not divisor.is_string and float(divisor.this) != 0
+    return type(node) in _VALUES
 
 
 def common(types: list[Type]) -> Type:

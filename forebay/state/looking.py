@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -33,22 +34,20 @@ def connect(file: Path) -> sqlite3.Connection:
 
 
 def fault(file: Path) -> str:
-    """What SQLite finds wrong with a database; nothing if it is whole."""
+    """What SQLite finds wrong with a database; nothing if it is whole. Raises sqlite3.OperationalError if it cannot be opened or read,
+    which says nothing of what is in it."""
     try:
-        connection = connect(file)
-    except sqlite3.Error as error:
+        with closing(connect(file)) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
         return str(error)
-    try:
-        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-    except sqlite3.Error as error:
-        return str(error)
-    finally:
-        connection.close()
     return "" if found == ["ok"] else "; ".join(found)
 
 
 class Looking(Store):
-    """The state of a project, to be read only. Raises ForebayError if it was written by another version."""
+    """The state of a project, to be read only. Raises ForebayError if it is empty, or of another version."""
 
     whole: bool
     """Whether all tables are there. An earlier version made fewer, and the next verb that writes adds the others."""
@@ -57,6 +56,9 @@ class Looking(Store):
         self._engine = create_engine("sqlite://", creator=lambda: connect(file), poolclass=NullPool)
         event.listen(self._engine, "handle_error", _explain)
         found, self.whole = self._schema()
+        if found is None:
+            advice = "Restore it from a backup, or call `forebay refresh`, which publishes edition 1 again; the record of runs is lost"
+            raise ForebayError("state.unreadable", "it is empty", where=str(file), advice=advice)
         if found != SCHEMA:
-            by = "holds no schema" if found is None else f"written by another version of Forebay (schema {found}, this one reads {SCHEMA})"
+            by = f"written by another version of Forebay (schema {found}, this one reads {SCHEMA})"
             raise ForebayError("state.version", by, where=str(file), advice="Use that version, or another lake")

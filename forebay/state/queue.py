@@ -157,10 +157,9 @@ class Queue:
                 connection.execute(update(_request).where(_request.c.run == run).values(memory=memory))
             return True
 
-    def ended(self, run: str, at: float) -> None:
-        """Note when a run ended."""
-        with self._engine.begin() as connection:
-            connection.execute(update(_request).where(_request.c.run == run).values(ended_at=at))
+    def ended(self, connection: Connection, run: str, at: float) -> None:
+        """Note when a run ended, in the transaction that gives it its final status."""
+        connection.execute(update(_request).where(_request.c.run == run).values(ended_at=at))
 
     def share(self, run: str, shared: bool) -> None:
         """Let every user see a run, or only its owner."""

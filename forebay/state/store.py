@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -402,8 +403,10 @@ class Store:
         """
         values = {"status": status, "finished_at": now(), "attempt": attempt, "code": code, "error": error}
         with self._engine.begin() as connection:
-            done = connection.execute(update(_run).where(_run.c.id == run_id, _run.c.status == was).values(values))
-            return done.rowcount == 1
+            done = connection.execute(update(_run).where(_run.c.id == run_id, _run.c.status == was).values(values)).rowcount == 1
+            if done:
+                self.queue.ended(connection, run_id, time.time())
+            return done
 
     def run(self, run_id: str) -> Run | None:
         """The run of exactly this id."""

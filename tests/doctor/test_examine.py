@@ -100,7 +100,7 @@ def test_a_damaged_state(published: Small, content: bytes | None) -> None:
     whole = state.read_bytes()
     state.write_bytes(whole[: len(whole) // 2 - 100] if content is None else content)
     (found,) = _wrong(published, "state")
-    assert found.code in ("state.unreadable", "state.version")
+    assert found.code == "state.unreadable"
     assert found.advice
 
 
@@ -284,7 +284,7 @@ def test_a_lake_and_sources_that_may_not_be_read(reachable: Project) -> None:
     (reachable.lake / "state.db").chmod(0)
     (reachable.lake / "slices").chmod(0)
     found = {(check, code) for check, code, _ in _as_nobody(reachable.folder)}
-    assert found == {("lake", "file.unusable"), ("state", "state.unreadable"), ("sources", "source.unreadable")}
+    assert found == {("lake", "file.unusable"), ("state", "state.unavailable"), ("sources", "source.unreadable")}
 
 
 # The command line

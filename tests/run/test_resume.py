@@ -33,10 +33,9 @@ SCRIPT = """create table first as select k, v * cast($n as double) as v from fac
 create table quick as select row_number() over () as id, k, v from first;
 create table slow as select q.id, q.k, count(*) as n, sum(q.v) as v, cast(sum(q.k) as hugeint) as h, uuid '00000000-0000-0000-0000-000000000001' as u,
   timestamptz '2024-05-01 12:00:00+02' as t, case when q.id % 2 = 0 then 'even' else 'odd' end::enum('even', 'odd') as e, [q.k, null] as l
-  from quick q, range(300000) r(i) where (q.id * 31 + r.i) % 7 <> $n group by q.id, q.k, q.v order by q.id desc;
-create table again as select max(n) as n from (select count(*) as n from slow s, range(1000000) r(i) where (s.id + r.i) % 11 <> $n group by s.id);
-create table result as select s.*, q.v as before, a.n as most, (select count(*) from again, range(50000000) r(i) where (r.i + n) % 11 <> $n) as c
-  from slow s join quick q using (id) cross join again a"""
+  from quick q, range(300) r(i) where (q.id * 31 + r.i) % 7 <> $n group by q.id, q.k, q.v order by q.id desc;
+create table again as select max(n) as n from (select count(*) as n from slow s, range(100) r(i) where (s.id + r.i) % 11 <> $n group by s.id);
+create table result as select s.*, q.v as before, a.n as most from slow s join quick q using (id) cross join again a"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     small.declare(
         sources={"facts": {"path": "data/facts.parquet"}},
         calculations={"c": {"sql": SCRIPT, "parameters": {"n": "integer"}, "outputs": ["result"]}},
-        limits={"checkpoint": 0.2},
+        limits={"checkpoint": "0.0001s"},
     )
     small.refresh()
     return small
@@ -61,6 +60,20 @@ def whole(small: Small) -> tuple[RunSpec, Outcome]:
     return spec, outcome
 
 
+def sleeping(seconds: int) -> str:
+    """A stage that takes so long for each row. The guard would not let it pass; the engine does."""
+    return f"select * from ({{}}) where sleep_ms({seconds * 1000}) is null"
+
+
+def until(process: LocalProcess, when: Callable[[], bool]) -> int:
+    """Wait for something to be so while a process is at work; its id."""
+    while not when():
+        assert not process.wait(0.005), "it has ended already"
+    pid = process._process.pid
+    assert pid is not None
+    return pid
+
+
 class Runs:
     """One run's folder, and attempts at it."""
 
@@ -70,7 +83,13 @@ class Runs:
         self.spec = msgspec.structs.replace(spec, id=self.folder.name)
         self.folder.mkdir(parents=True)
         self.processes: list[LocalProcess] = []
-        protocol.write(self.folder / "spec.json", self.spec)
+        self.become()
+
+    def become(self, **stages: str) -> None:
+        """What attempts from now on find in the specification: that of the run, with other SQL for these stages."""
+        made = [msgspec.structs.replace(stage, sql=stages.get(stage.name, "{}").replace("{}", stage.sql)) for stage in self.spec.stages]
+        assert stages.keys() <= {stage.name for stage in made}
+        protocol.write(self.folder / "spec.json", msgspec.structs.replace(self.spec, stages=tuple(made)))
 
     def start(self, number: int) -> LocalProcess:
         self.processes.append(LocalProcess(self.folder, number))
@@ -78,25 +97,11 @@ class Runs:
 
     def finish(self, number: int) -> Outcome:
         """Start an attempt and wait for its end."""
-        assert self.start(number).wait(60)
+        assert self.start(number).wait(120)
         found = protocol.read(self.attempt(number) / "outcome.json", Outcome)
         assert found is not None, (self.attempt(number) / "child.log").read_text()
         assert found.error is None
         return found
-
-    def kill(self, number: int, when: Callable[[], bool]) -> None:
-        """Start an attempt, and kill -9 it at a moment."""
-        process = self.start(number)
-        for _ in range(6000):
-            if when():
-                break
-            assert not process.wait(0.005), "it has ended before it could be killed"
-        pid = process._process.pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        assert process.wait(10)
-        assert process.exit_code == -signal.SIGKILL
-        assert not (self.attempt(number) / "outcome.json").exists()
 
     def attempt(self, number: int) -> Path:
         return protocol.attempt_folder(self.folder, number)
@@ -104,20 +109,18 @@ class Runs:
     def kept(self, number: int) -> set[str]:
         return {kept.stage for kept in protocol.kept_before(self.folder, number + 1).tables if kept.attempt == number}
 
-    def kill_after_slow(self) -> None:
-        """Kill the first attempt in stage `again`. `quick` is not slow, but `result` joins it with `slow`, which was computed from it."""
-        self.kill(1, lambda: self.kept(1) >= {"quick", "slow"})
+    def kill_in(self, number: int, stage: str, before: str) -> None:
+        """Kill -9 an attempt in `stage`, which never ends, when it has kept the one before."""
+        self.become(**{stage: sleeping(3600)})
+        process = self.start(number)
+        os.kill(until(process, lambda: before in self.kept(number)), signal.SIGKILL)
+        assert process.wait(120)
+        assert process.exit_code == -signal.SIGKILL
+        assert not (self.attempt(number) / "outcome.json").exists()
 
     def poison(self, *stages: str) -> None:
-        """Whoever executes these stages after this fails; for who only looks at them they say the same."""
-        made = [
-            msgspec.structs.replace(stage, sql=f"select cast('poison' as integer) as n /* {stage.sql.replace('*', '')} */")
-            if stage.name in stages
-            else stage
-            for stage in self.spec.stages
-        ]
-        assert {stage.name for stage in made} >= set(stages)
-        protocol.write(self.folder / "spec.json", msgspec.structs.replace(self.spec, stages=tuple(made)))
+        """Attempts from now on fail if they execute these stages. For who only looks for names in the SQL it says the same."""
+        self.become(**dict.fromkeys(stages, "select cast('poison' as integer) as n /* {} */"))
 
     def right(self, outcome: Outcome) -> bool:
         """Whether the results are those of a run that nobody interrupted."""
@@ -143,7 +146,7 @@ def by_name(outcome: Outcome) -> dict[str, int]:
 
 
 def test_a_killed_run_goes_on_from_what_it_kept_and_gives_the_same_rows(runs: Runs) -> None:
-    runs.kill_after_slow()
+    runs.kill_in(1, "again", before="slow")
     runs.poison("first", "quick", "slow")
     second = runs.finish(2)
     assert by_name(second) == {"prepare": 0, "first": 1, "quick": 1, "slow": 1, "again": 0, "result": 0, "write results": 0}
@@ -154,8 +157,8 @@ def test_a_killed_run_goes_on_from_what_it_kept_and_gives_the_same_rows(runs: Ru
 
 
 def test_a_third_attempt_goes_on_from_the_second_and_through_it_from_the_first(runs: Runs) -> None:
-    runs.kill_after_slow()
-    runs.kill(2, lambda: "again" in runs.kept(2))
+    runs.kill_in(1, "again", before="slow")
+    runs.kill_in(2, "result", before="again")
     runs.poison("first", "quick", "slow", "again")
     third = runs.finish(3)
     assert by_name(third) == {"prepare": 0, "first": 1, "quick": 1, "slow": 1, "again": 2, "result": 0, "write results": 0}
@@ -163,10 +166,11 @@ def test_a_third_attempt_goes_on_from_the_second_and_through_it_from_the_first(r
 
 
 def test_what_has_no_name_yet_or_is_broken_is_computed_again(runs: Runs) -> None:
-    runs.kill_after_slow()
+    runs.kill_in(1, "again", before="slow")
     stages = runs.attempt(1) / "stages"
     whole = (stages / "slow.parquet").read_bytes()
     for broken in (whole[: len(whole) // 2], whole[:100] + bytes(len(whole) - 200) + whole[-100:], b"", None):
+        runs.become()
         shutil.rmtree(runs.attempt(2), ignore_errors=True)
         if broken is None:
             (stages / "slow.parquet").rename(stages / ".slow.parquet")
@@ -179,8 +183,9 @@ def test_what_has_no_name_yet_or_is_broken_is_computed_again(runs: Runs) -> None
 
 
 def test_without_a_table_that_others_were_computed_from_these_are_computed_again(runs: Runs) -> None:
-    runs.kill_after_slow()
+    runs.kill_in(1, "again", before="slow")
     (runs.attempt(1) / "stages" / "quick.parquet").unlink()
+    runs.become()
     second = runs.finish(2)
     assert [by_name(second)[stage] for stage in ("quick", "slow", "again", "result")] == [0, 0, 0, 0]
     assert runs.right(second)
@@ -198,25 +203,22 @@ def test_a_list_of_tables_that_cannot_be_read_is_none(runs: Runs, text: bytes) -
 
 
 def test_two_attempts_at_once_write_nothing_but_their_own(runs: Runs) -> None:
+    runs.become(again=sleeping(5))
     first = runs.start(1)
-    for _ in range(6000):
-        if "slow" in runs.kept(1):
-            break
-        assert not first.wait(0.005)
-    pid = first._process.pid
-    assert pid is not None
+    pid = until(first, lambda: "slow" in runs.kept(1))
     os.kill(pid, signal.SIGSTOP)
+    runs.become()
     before = {path: path.stat().st_mtime_ns for path in runs.attempt(1).rglob("*")}
     second = runs.finish(2)
     assert {path: path.stat().st_mtime_ns for path in runs.attempt(1).rglob("*")} == before
     os.kill(pid, signal.SIGCONT)
-    assert first.wait(60)
+    assert first.wait(120)
     late = protocol.read(runs.attempt(1) / "outcome.json", Outcome)
     assert late is not None and runs.right(late) and runs.right(second)
 
 
 def test_the_locked_engine_reads_the_kept_tables_of_earlier_attempts_and_no_more_of_them(runs: Runs) -> None:
-    runs.kill_after_slow()
+    runs.kill_in(1, "again", before="slow")
     (runs.attempt(1) / "stages" / "other.parquet").write_bytes((runs.attempt(1) / "stages" / "slow.parquet").read_bytes())
     attempt = _Attempt(runs.spec, runs.folder, 2)
     attempt._relations()

@@ -28,14 +28,15 @@ def test_nothing_is_written(tmp_path: Path) -> None:
 
 
 def test_nothing_is_made(tmp_path: Path) -> None:
-    assert "unable to open" in fault(tmp_path / "none.db")
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        fault(tmp_path / "none.db")
     assert [*tmp_path.iterdir()] == []
 
 
 def test_what_is_no_state(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "empty.db").close()
     (tmp_path / "empty.db").touch()
-    with pytest.raises(ForebayError, match="state.version"):
+    with pytest.raises(ForebayError, match="state.unreadable"):
         Looking(tmp_path / "empty.db")
     (tmp_path / "text.db").write_text("nothing of a database" * 100)
     assert fault(tmp_path / "text.db") == "file is not a database"

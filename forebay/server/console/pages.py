@@ -6,20 +6,17 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from forebay.errors import ForebayError
-from forebay.project.project import Scalar
 from forebay.refresh import history
 from forebay.refresh.status import Status
 from forebay.run.diff import diff
 from forebay.run.protocol import RunSpec
 from forebay.server import problems, resources
-from forebay.server.access import Caller
 from forebay.server.asking import TheCaller, TheSite, caller_of
 from forebay.server.console import rendering
 from forebay.server.console.excerpt import excerpt
@@ -27,12 +24,9 @@ from forebay.server.console.fields import fields
 from forebay.server.console.figures import durations
 from forebay.server.console.lineage import lineage
 from forebay.server.console.rendering import page
-from forebay.server.knowledge import standing
 from forebay.server.runs import FORMATS
 from forebay.server.site import Site
 from forebay.server.views import ENDED
-from forebay.state.queue import Request as Queued
-from forebay.state.store import Run
 
 _LAST = 500
 """Runs that the overview looks at."""
@@ -194,7 +188,7 @@ def data(
 def _standing(site: Site) -> Status | None:
     """How sources and tables stand; None if nothing has been published."""
     try:
-        return standing(site)
+        return site.standing()
     except ForebayError:
         return None
 

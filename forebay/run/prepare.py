@@ -94,8 +94,8 @@ def prepare(
     winners = f"{declared.name}__winners"
     if declared.hierarchy is not None:
         _explode(connection, declared, accepted, winners, bad, accept_valid=accept_valid)
-    value, rule = (f"CASE WHEN length({text}) > {_LONGEST} THEN left({text}, {_LONGEST}) || '…' ELSE {text} END" for text in ("value", "rule"))
-    told = f'SELECT "row", "column", {value} AS value, {rule} AS rule FROM {bad} ORDER BY "row", "position"'
+    texts = ", ".join(f"CASE WHEN length({t}) > {_LONGEST} THEN left({t}, {_LONGEST}) || '…' ELSE {t} END AS {t}" for t in ("value", "rule"))
+    told = f'SELECT "row", "column", {texts} FROM {bad} ORDER BY "row", "position"'
     shown = connection.execute(f"{told} LIMIT {_SHOWN}").fetchall()
     total, bad_rows = _one(connection, f'SELECT count(*), count(DISTINCT "row") FROM {bad}')
     (rows,) = _one(

@@ -678,3 +678,89 @@ def runs_diff(run_a: str, run_b: str, /, *, project: Folder_ = Path(), json: Jso
             if error.code not in ("edition.retired", "edition.none"):
                 raise
     compare.runs_diff(found, editions, as_json=json)
+
+
+@runs_app.command(name="export")
+def runs_export(
+    run: str,
+    output: str,
+    /,
+    *,
+    to: Path,
+    format: Literal["parquet", "csv", "json", "arrow"] | None = None,
+    force: bool = False,
+    project: Folder_ = Path(),
+) -> None:
+    """Write an output of a run that succeeded to a file.
+
+    Parameters
+    ----------
+    run
+        The run's id, or the beginning or end of it, or `last`.
+    output
+        The output's name.
+    to
+        The file; - is stdout.
+    format
+        Parquet, CSV, JSON or Arrow; by default what the file's ending says.
+    force
+        Replace a file that exists.
+    """
+    from forebay.cli import results  # noqa: PLC0415
+    from forebay.run.export import MEDIA_TYPES, export  # noqa: PLC0415
+    from forebay.run.outputs import succeeded  # noqa: PLC0415
+
+    form = results.form_of(format, to, tuple(MEDIA_TYPES))
+    _, lake, store = _open(project)
+    results.deliver(export(succeeded(lake, store, run).output(output), form), to, force=force)
+
+
+@app.command
+def promote(run: str, /, *, output: str | None = None, remove: bool = False, project: Folder_ = Path(), json: Json = False) -> None:
+    """Publish the outputs of a run that succeeded to Iceberg tables of stable names, results.CALCULATION.OUTPUT, for BI tools.
+
+    Parameters
+    ----------
+    run
+        The run's id, or the beginning or end of it, or `last`.
+    output
+        Only this output.
+    remove
+        Take the run's rows away again.
+    """
+    from forebay.cli import results  # noqa: PLC0415
+    from forebay.run import promote as promoting  # noqa: PLC0415
+
+    _, lake, store = _open(project)
+    found = (promoting.remove if remove else promoting.promote)(lake, store, run, output)
+    results.promoted(found, lake.catalog, lake.iceberg, removed=remove, as_json=json)
+
+
+@app.command
+def template(
+    input: str, /, *, to: Path, format: Literal["csv", "xlsx"] | None = None, force: bool = False, project: Folder_ = Path()
+) -> None:
+    """Write an empty file for an input, to fill in and upload: its columns, and in a workbook the rules for each.
+
+    Parameters
+    ----------
+    input
+        Its name in forebay.yaml.
+    to
+        The file; - is stdout.
+    format
+        CSV or XLSX; by default what the file's ending says.
+    force
+        Replace a file that exists.
+    """
+    from forebay.cli import results  # noqa: PLC0415
+    from forebay.errors import nearest  # noqa: PLC0415
+    from forebay.project.folder import Folder  # noqa: PLC0415
+    from forebay.project.load import load  # noqa: PLC0415
+    from forebay.run import template as templates  # noqa: PLC0415
+
+    form = results.form_of(format, to, ("csv", "xlsx"))
+    inputs = {declared.name: declared for declared in load(Folder(project)).inputs}
+    if input not in inputs:
+        raise ForebayError("input.unknown", f"there is no input `{input}`", advice=nearest(input, inputs))
+    results.deliver(templates.template(inputs[input], form), to, force=force)

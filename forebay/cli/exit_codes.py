@@ -33,10 +33,14 @@ _BY_CODE = {
     "server.address": USAGE,
     "server.internal": INTERNAL,
     "calculation.unknown": REFUSED,
+    "file.exists": USAGE,
+    "output.none": USAGE,
+    "output.not_promoted": USAGE,
+    "output.unknown_column": USAGE,
 }
 _BY_AREA = {
     "project": PROJECT, "file": PROJECT, "sql": PROJECT, "split": PROJECT, "tier2": PROJECT, "edition": PROJECT, "lake": PROJECT,
-    "state": PROJECT, "server": PROJECT,
+    "state": PROJECT, "server": PROJECT, "output": PROJECT,
     "parameter": REFUSED, "input": REFUSED, "access": REFUSED, "request": REFUSED,
     "run": RUN_FAILED, "verify": RUN_FAILED, "refresh": REFRESH_FAILED, "source": REFRESH_FAILED, "check": REFRESH_FAILED,
 }  # fmt: skip

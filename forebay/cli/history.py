@@ -212,6 +212,7 @@ def _what(found: Any) -> str:
         (found.metadata_files, "metadata file"),
         (len(found.runs), "run"),
         (len(found.inputs), "upload"),
+        (found.result_files, "old result file"),
     ):
         if number:
             parts.append(count(number, noun) if noun != "table put away" else f"{number} table{'' if number == 1 else 's'} put away")

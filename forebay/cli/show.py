@@ -177,7 +177,7 @@ def short(definition: Any) -> str:
 def hashing(path: str, size_: int, *, quiet: bool) -> None:
     """Says why nothing else is heard for a while: large files are read to know their content."""
     if size_ > LARGE and not quiet:
-        err.print(f"[dim]reading {_shown(path)} ({size(size_)}) to know its content[/]")
+        err.print(f"[dim]reading {shown(path)} ({size(size_)}) to know its content[/]")
 
 
 class Copying:
@@ -267,7 +267,7 @@ def ran(spec: Any, outcome: Any, took: float, *, as_json: bool) -> None:
         if output.rows:
             _preview(output)
     out.print()
-    where = _shown(str(Path(next(iter(outcome.outputs.values())).parquet).parent)) if outcome.outputs else ""
+    where = shown(str(Path(next(iter(outcome.outputs.values())).parquet).parent)) if outcome.outputs else ""
     names = ", ".join(f"{name}.{{parquet,csv}}" for name in outcome.outputs)
     out.print(f"run {spec.id}  [green]succeeded[/] in {seconds(took)}")
     out.print(f"results: {where}/{names}" if len(outcome.outputs) == 1 else f"results in {where}/: {names}")
@@ -312,7 +312,7 @@ def _inputs(outcome: Any, most: int = 5) -> None:
         if len(prepared.bad) > most or prepared.bad_total > len(prepared.bad):
             err.print("  …")
         if prepared.rejected_rows:
-            err.print(f"  all of them, with reasons: {_shown(prepared.rejected_rows)}")
+            err.print(f"  all of them, with reasons: {shown(prepared.rejected_rows)}")
 
 
 def refused(outcome: Any) -> None:
@@ -321,7 +321,7 @@ def refused(outcome: Any) -> None:
         _inputs(outcome, most=20)
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """A path relative to where the user stands, if it is below."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
@@ -379,7 +379,7 @@ def run(run: Any, spec: Any, outcome: Any, progress: Any, *, as_json: bool) -> N
     if outcome is not None:
         _inputs(outcome)
         for output in outcome.outputs.values():
-            out.print(f"result: {_shown(output.parquet)} ({count(output.rows, 'row')})")
+            out.print(f"result: {shown(output.parquet)} ({count(output.rows, 'row')})")
         if outcome.peak_memory:
             out.print(f"peak memory {size(outcome.peak_memory)}")
     if run.error:

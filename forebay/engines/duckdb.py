@@ -64,10 +64,10 @@ def connect(*, memory: int, temp_directory: Path, temp_disk: int, threads: int) 
 
 
 @contextmanager
-def scratch() -> Iterator[Connection]:
-    """A connection for looking at schemas, with a directory of its own like every other."""
+def scratch(memory: int = 2 << 30) -> Iterator[Connection]:
+    """A connection for looking at schemas and results, with a directory of its own like every other."""
     with tempfile.TemporaryDirectory(prefix="forebay-") as folder:
-        connection = connect(memory=2 << 30, temp_directory=Path(folder), temp_disk=1 << 30, threads=2)
+        connection = connect(memory=memory, temp_directory=Path(folder), temp_disk=1 << 30, threads=2)
         try:
             yield connection
         finally:

@@ -3,6 +3,8 @@
 Everything is read before anything is changed: a catalogue or table that cannot be read stops it all. Data files are the slices, and
 no business of this module. Each change is one commit, and each can be made again, so a crash between two of them leaves a catalogue
 that is right and a rest for the next time. Metadata files go last and only when old, because a reader may still be at them.
+
+Promoted results are apart: their tables have their data with them, and what they hold now stays until somebody takes it away.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from pyiceberg.table import Table, TableProperties
 from pyiceberg.table.snapshots import Snapshot
 
 from forebay.errors import ForebayError
+from forebay.lake import lock
 from forebay.lake.iceberg import FINGERPRINT, STAGED, STAGING, TAG, UNTIL
+from forebay.lake.results import Results
 from forebay.lake.root import Lake
 
 _VERSIONS = {TableProperties.METADATA_PREVIOUS_VERSIONS_MAX: "10"}
@@ -110,17 +114,53 @@ class Expiry:
         return self._told(gone)
 
     def _unreferenced(self, referenced: Collection[Path]) -> Iterator[tuple[Path, int]]:
-        for path in self.lake.iceberg.rglob("*"):
-            if path not in referenced and path.is_file():
-                stat = path.stat()
-                if stat.st_mtime <= self.before:
-                    yield path, stat.st_size
+        return _old(self.lake.iceberg, referenced, self.before)
 
     def _told(self, files: list[tuple[Path, int]]) -> Expired:
         dropped = tuple(fate.name for fate in self.fates if fate.drop)
         tags = sum(1 for fate in self.fates for name in fate.tags if name != STAGING)
         snapshots = sum(len(fate.snapshots) for fate in self.fates)
         return Expired(tags, snapshots, dropped, len(files), sum(size for _, size in files), self.contents)
+
+
+def expire_results(lake: Lake, before: float, *, dry_run: bool) -> tuple[int, int, int]:
+    """Remove old states of the tables of promoted results, and files that none of the others has. How many of both, and their bytes.
+
+    Nothing, if a promotion is at work: its files are not referred to yet. Nor do folders go whose table the catalogue does not know.
+    """
+    snapshots, gone = 0, list[tuple[Path, int]]()
+    if not lake.results.exists():
+        return 0, 0, 0
+    with lock.gate(lake.results, alone=True) as alone:
+        results = Results(lake)
+        for name in results.names() if alone else ():
+            table = results.table(name)
+            held = {ref.snapshot_id for ref in table.metadata.refs.values()}
+            going = [s.snapshot_id for s in table.metadata.snapshots if s.snapshot_id not in held and _older(s.timestamp_ms, before)]
+            left = tuple(snapshot for snapshot in table.metadata.snapshots if snapshot.snapshot_id not in going)
+            if going and not dry_run:
+                table.maintenance.expire_snapshots().by_ids(going).commit()
+                table = table.refresh()
+            referenced = {_path(file) for file in _files(_Fate(table, name, left=left))}
+            # Snapshots share most of their manifests.
+            manifests = {manifest.manifest_path: manifest for snapshot in left for manifest in snapshot.manifests(table.io)}
+            for manifest in manifests.values():
+                referenced.update(_path(entry.data_file.file_path) for entry in manifest.fetch_manifest_entry(table.io))
+            snapshots += len(going)
+            gone += _old(_path(table.location()), referenced, before)
+        if not dry_run:
+            for path, _ in gone:
+                path.unlink(missing_ok=True)
+    return snapshots, len(gone), sum(size for _, size in gone)
+
+
+def _old(folder: Path, referenced: Collection[Path], before: float) -> Iterator[tuple[Path, int]]:
+    """The files in `folder` that are not referred to and were last changed before, and their bytes."""
+    for path in folder.rglob("*"):
+        if path not in referenced and path.is_file():
+            stat = path.stat()
+            if stat.st_mtime <= before:
+                yield path, stat.st_size
 
 
 def _fate(name: str, table: Table, retired: Collection[int], kept: Collection[str], before: float) -> _Fate:

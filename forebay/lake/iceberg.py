@@ -32,12 +32,17 @@ TAG = "edition-"
 UNTIL = "__until_edition_"
 
 
+def open_catalog(catalog: Path, warehouse: Path) -> SqlCatalog:
+    """The catalogue of a lake, made if there is none."""
+    warehouse.mkdir(parents=True, exist_ok=True)
+    return SqlCatalog("forebay", uri=f"sqlite:///{catalog}", warehouse=_uri(str(warehouse)))
+
+
 class Catalog:
     """The Iceberg tables of one lake."""
 
     def __init__(self, catalog: Path, warehouse: Path) -> None:
-        warehouse.mkdir(parents=True, exist_ok=True)
-        self._catalog = SqlCatalog("forebay", uri=f"sqlite:///{catalog}", warehouse=_uri(str(warehouse)))
+        self._catalog = open_catalog(catalog, warehouse)
 
     def stage(self, name: str, files: Sequence[str], fingerprint: str, partition_by: str | None) -> None:
         """Add a snapshot of `name` ("namespace.table") that holds exactly `files`, out of readers' sight. Repeatable."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -46,6 +48,19 @@ def is_held(path: Path) -> bool:
     except OSError:
         return True
     return False
+
+
+@contextmanager
+def gate(folder: Path, *, alone: bool) -> Iterator[bool]:
+    """Be in `folder` together with others, waiting for whoever is in it alone; or be `alone` in it, if nobody else is at this moment.
+    Gives whether one is in."""
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def sweep(folder: Path) -> None:

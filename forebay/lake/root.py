@@ -11,6 +11,7 @@ inputs/        <sha256>/<file name>: uploads, immutable
 prepared/      <key>/: what runs need of an upload that was examined, immutable, present = right
 examined/      <id>/: one folder per examination of an upload that goes on, or that failed
 runs/          <id>/: one folder per run
+results/       <calculation>.<output>/<id>/: a table of promoted results, whole: its data/ and metadata/
 locks/         one file for each refresh at work, locked as long as its process lives
 """
 
@@ -46,6 +47,7 @@ class Lake:
         self.prepared = root / "prepared"
         self.examined = root / "examined"
         self.runs = root / "runs"
+        self.results = root / "results"
         self.locks = root / "locks"
         self.token = 0
         """That of the lease under which this process refreshes; 0 outside of a refresh."""

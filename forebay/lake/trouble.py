@@ -14,8 +14,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def explained(catalog: Path) -> Iterator[None]:
-    """Inside, tables are staged or shown. Both can be repeated, so whatever stops them leaves nothing to mend."""
+def explained(catalog: Path, again: str = "refresh again") -> Iterator[None]:
+    """Inside, tables are staged, shown or promoted to. All can be repeated, so whatever stops them leaves nothing to mend."""
     try:
         yield
     except OSError as error:
@@ -24,7 +24,7 @@ def explained(catalog: Path) -> Iterator[None]:
         # The database's own error, in whatever the catalogue wraps it.
         told = getattr(error, "orig", error)
         if isinstance(told, sqlite3.DatabaseError) and not isinstance(told, sqlite3.IntegrityError):
-            advice = "See that no other program holds it locked and that the disk is not full, then refresh again"
+            advice = f"See that no other program holds it locked and that the disk is not full, then {again}"
             raise ForebayError("lake.unavailable", str(told), where=str(catalog), advice=advice) from None
         if type(error).__name__ == "CommitFailedException":
             advice = "Refresh again; only refreshes may write to the catalogue"

@@ -1,6 +1,7 @@
 """Delete what is beyond its time and what nothing refers to any more. Nothing that is pinned, and nothing at all if anything is unsure.
 
     read everything → retire editions in state → Iceberg: tags, snapshots, metadata → slices, copies of objects → runs → uploads
+                    → past states of promoted results
 
 Everything that says what is needed is read first: the editions' documents, the catalogue, the slices' own words. What cannot be read
 stops it all. Then the order is from what refers to what is referred to, each step can be repeated, and folders go by a rename before their
@@ -48,6 +49,8 @@ class Collected(msgspec.Struct, frozen=True):
     copies_waiting: int = 0
     runs: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    result_files: int = 0
+    """Files of promoted results: rows that were replaced or taken away, and metadata."""
     pinned: tuple[int, ...] = ()
     """Editions that would be retired if no run went on reading them."""
     bytes: int = 0
@@ -125,14 +128,16 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
     over, waiting, freed = _orphans(lake, store, orphans, needed, retention, at, dry_run)
     runs, run_bytes = _runs(lake, store, retention, at, dry_run)
     inputs, input_bytes, told = _inputs(lake, set(runs), retention, at, dry_run)
+    result_snapshots, result_files, result_bytes, left = _results(lake, before, dry_run)
     if not dry_run:
         store.did(GC)
     return Collected(
-        editions=tuple(going), tags=expired.tags, snapshots=expired.snapshots, iceberg_tables=expired.tables,
+        editions=tuple(going), tags=expired.tags, snapshots=expired.snapshots + result_snapshots, iceberg_tables=expired.tables,
         metadata_files=expired.files, slices=tuple(name for name in over if not _is_copy(name)),
         waiting=sum(not _is_copy(name) for name in waiting), copies=tuple(name for name in over if _is_copy(name)),
-        copies_waiting=sum(map(_is_copy, waiting)), runs=runs, inputs=inputs, pinned=tuple(sorted(pinned)),
-        bytes=expired.bytes + freed + run_bytes + input_bytes, seconds=round(time.monotonic() - started, 3), dry_run=dry_run, told=told,
+        copies_waiting=sum(map(_is_copy, waiting)), runs=runs, inputs=inputs, result_files=result_files,
+        pinned=tuple(sorted(pinned)), bytes=expired.bytes + freed + run_bytes + input_bytes + result_bytes,
+        seconds=round(time.monotonic() - started, 3), dry_run=dry_run, told=told + left,
     )  # fmt: skip
 
 
@@ -248,6 +253,16 @@ def _inputs(
         for left in lake.inputs.glob(f".*{_GONE}"):
             shutil.rmtree(left, ignore_errors=True)
     return tuple(gone), freed, ()
+
+
+def _results(lake: Lake, before: float, dry_run: bool) -> tuple[int, int, int, tuple[str, ...]]:
+    """Remove past states of promoted results. Their snapshots, files and bytes, and what to tell."""
+    from forebay.lake.expire import expire_results  # noqa: PLC0415  # slow to import
+
+    try:
+        return (*expire_results(lake, before, dry_run=dry_run), ())
+    except Exception as error:  # what a damaged table makes of itself, which is no reason to keep anything else
+        return 0, 0, 0, (f"promoted results were left, because what they need cannot be told: {type(error).__name__}: {error}",)
 
 
 def _delete_upload(folder: Path, before: float) -> None:

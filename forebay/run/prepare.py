@@ -82,7 +82,7 @@ def prepare(
     `granular` gets the relation with `_row`, for tracing. The valid rows stay in table `<name>__accepted`, typed, with `_row`.
     """
     accepted, bad = f"{declared.name}__accepted", quoted(f"{declared.name}__bad")
-    kinds = [_kind(connection, column.type) for column in declared.columns]
+    kinds = [kind_of(connection, column.type) for column in declared.columns]
     connection.execute(
         f'CREATE OR REPLACE TEMP TABLE {bad} ("row" BIGINT, "position" INTEGER, "column" VARCHAR, value VARCHAR, rule VARCHAR)'
     )
@@ -235,7 +235,7 @@ def _rejected_rows(declared: Input, raw: str, bad: str) -> str:
     return f'SELECT {cells}, b."row", b.reasons FROM ({reasons}) b LEFT JOIN {quoted(raw)} r ON r._row = b."row" ORDER BY b."row"'
 
 
-def _kind(connection: duckdb.Connection, declared: str) -> str:
+def kind_of(connection: duckdb.Connection, declared: str) -> str:
     """The one name DuckDB has for a type with many spellings."""
     return str(_one(connection, f"SELECT typeof(CAST(NULL AS {declared}))")[0])
 

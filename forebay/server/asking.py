@@ -23,9 +23,8 @@ def caller_of(request: Request) -> Caller:
     """Who asks. A browser's session only counts for what its own pages send: another site's page cannot act in its name."""
     cookie = request.cookies.get(COOKIE)
     authorization = request.headers.get("authorization")
-    if authorization is None and cookie and request.method not in _SAFE:
-        if from_elsewhere(request):
-            raise ForebayError("access.refused", "the request comes from another site's page", advice="Use the console, or send a key")
+    if authorization is None and cookie and request.method not in _SAFE and from_elsewhere(request):
+        raise ForebayError("access.refused", "the request comes from another site's page", advice="Use the console, or send a key")
     caller = site_of(request).access.caller(authorization, cookie)
     request.state.user = caller.user
     return caller

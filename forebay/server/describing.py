@@ -67,8 +67,8 @@ def _describe(path: str, method: str, operation: dict[str, Any], example: dict[s
 
 def _generated(answer: dict[str, Any]) -> bool:
     """Whether the framework made up that there is this answer, of which we know better."""
-    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-    return schema.get("$ref", "").rpartition("/")[2] in ("Problem", "HTTPValidationError")
+    shown = [kind.get("schema", {}).get("$ref", "").rpartition("/")[2] for kind in answer.get("content", {}).values()]
+    return "Problem" in shown or "HTTPValidationError" in shown
 
 
 def _problems(path: str, operation: dict[str, Any]) -> set[int]:

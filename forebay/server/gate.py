@@ -79,8 +79,10 @@ class Gate:
         self._metrics.requested(route, scope["method"], code, (answer.at or now) - answer.began)
         if route in _QUIET and code < 400:
             return
+        # That there is no edition yet is no defect.
+        serious = failure is not None or (code >= 500 and route not in _QUIET)
         tell(
-            "request", logging.ERROR if code >= 500 or failure else logging.INFO, failure, method=scope["method"], route=route, status=code,
+            "request", logging.ERROR if serious else logging.INFO, failure, method=scope["method"], route=route, status=code,
             ms=round((now - answer.began) * 1000, 1), user=state.get("user"), code=state.get("code"), request=answer.id,
         )  # fmt: skip
 

@@ -151,6 +151,23 @@ class Rows(Document):
     columns: list[Column]
     rows: list[list[Any]]
     total: int
+    matching: int = Field(description="How many of them the search finds")
+
+
+class Promotion(Document):
+    """What is to be published of a run, or taken away again."""
+
+    output: str | None = Field(None, description="By default all outputs", examples=[None], max_length=300)
+    remove: bool = False
+
+
+class Promoted(Document):
+    """A table of published results: the rows of this run, of how many runs it has rows, and how many in all."""
+
+    table: str
+    rows: int
+    runs: int
+    total: int
 
 
 class Upload(Document):

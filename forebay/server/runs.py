@@ -1,4 +1,4 @@
-"""Runs over HTTP: ask for one, watch it, cancel it, share it, fetch what it gave."""
+"""Runs over HTTP: ask for one, watch it, cancel it, share it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
-from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from forebay.errors import ForebayError, nearest
+from forebay.errors import ForebayError
 from forebay.run.dispatch import Ask
-from forebay.run.protocol import OutputFiles
 from forebay.run.request import Kept, kept_of
 from forebay.server import resources
 from forebay.server.access import Caller
@@ -21,7 +19,6 @@ from forebay.state.queue import Request
 from forebay.state.store import Run
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
-FORMATS = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv; charset=utf-8"}
 
 
 @router.post("", status_code=202, response_model=resources.Run, operation_id="submit_run")
@@ -113,18 +110,6 @@ def share(run_id: str, asked: resources.Share, site: TheSite, caller: TheCaller)
     return site.views.run(found, site.store.queue.get(found.id))
 
 
-@router.get("/{run_id}/results/{output}", response_class=FileResponse, responses={200: {"content": {kind: {} for kind in FORMATS.values()}}})
-def result(
-    run_id: str, output: str, site: TheSite, caller: TheCaller, format: Annotated[str, Query(pattern="^(parquet|csv)$")] = "parquet"
-) -> FileResponse:
-    """An output as a file; parts of it by `Range`. In CSV, text that a spreadsheet would execute begins with an apostrophe."""
-    found, request = site.views.seen(caller, run_id)
-    files = output_of(site, found, request, output)
-    return FileResponse(
-        files.parquet if format == "parquet" else files.csv, media_type=FORMATS[format], filename=f"{found.calculation}.{output}.{format}"
-    )
-
-
 def kept_inputs(site: Site, caller: Caller, inputs: dict[str, str]) -> dict[str, Kept]:
     """The files of uploads by their ids. Raises ForebayError if one is not there for the caller, or is for another input."""
     kept = {}
@@ -144,19 +129,6 @@ def owned(site: Site, caller: Caller, run_id: str) -> tuple[Run, Request | None]
     if request is None or not caller.owns(request.owner):
         raise ForebayError("access.refused", "the run belongs to somebody else", advice="Only its owner may change it")
     return found, request
-
-
-def output_of(site: Site, found: Run, request: Request | None, output: str) -> OutputFiles:
-    """The files of an output. Raises ForebayError if the run has none."""
-    if found.finished_at is None:
-        raise ForebayError("run.unfinished", f"run {found.id} has not ended yet", advice="Watch /events until it has")
-    outcome = site.views.outcome(found, request) if found.status == "succeeded" else None
-    if outcome is None:
-        raise ForebayError("run.no_result", f"run {found.id} {found.status}, and has no results")
-    files = outcome.outputs.get(output)
-    if files is None:
-        raise ForebayError("output.unknown", f"run {found.id} has no output `{output}`", advice=nearest(output, outcome.outputs))
-    return files
 
 
 def _accepted(site: Site, caller: Caller, run_id: str, response: Response, action: str) -> resources.Run:

@@ -70,7 +70,7 @@ class Operated:
 
     def until(self, look: Callable[[], Any]) -> Any:
         """What `look` gives, once it gives something."""
-        end = time.monotonic() + 120
+        end = time.monotonic() + 400
         while not (found := look()):
             assert time.monotonic() < end and self.process.poll() is None, "".join(self.lines[-20:])
             time.sleep(0.05)

@@ -15,6 +15,7 @@ from forebay.errors import ForebayError
 from forebay.refresh import history
 from forebay.refresh.status import Status
 from forebay.run.diff import diff
+from forebay.run.export import MEDIA_TYPES
 from forebay.run.protocol import RunSpec
 from forebay.server import problems, resources
 from forebay.server.asking import TheCaller, TheSite, caller_of
@@ -24,8 +25,6 @@ from forebay.server.console.fields import fields
 from forebay.server.console.figures import durations
 from forebay.server.console.lineage import lineage
 from forebay.server.console.rendering import page
-from forebay.server.knowledge import standing
-from forebay.server.runs import FORMATS
 from forebay.server.site import Site
 from forebay.server.views import ENDED
 
@@ -143,7 +142,7 @@ def run(request: Request, run_id: str, site: TheSite, caller: TheCaller) -> Resp
     return page(
         request, "run.html", caller, run=shown, ended=shown.status in ENDED, mine=queued is not None and caller.owns(queued.owner),
         kept=spec is not None, excerpt=excerpt(spec, shown.failure, shown.steps), now_=spec.now if spec else None,
-        others=[line for line in site.views.lines(others) if line.id != found.id], formats=FORMATS, known=shown.calculation
+        others=[line for line in site.views.lines(others) if line.id != found.id], formats=MEDIA_TYPES, known=shown.calculation
         in rendering.calculations(site), paged=_has(request, "/v1/runs/{run_id}/results/{output}/rows"),
         promotes=_has(request, "/v1/runs/{run_id}/promote"),
     )  # fmt: skip
@@ -189,7 +188,7 @@ def data(
 def _standing(site: Site) -> Status | None:
     """How sources and tables stand; None if nothing has been published."""
     try:
-        return standing(site)
+        return site.standing()
     except ForebayError:
         return None
 

@@ -28,8 +28,8 @@ _MAPS = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
 """The one sheet that Plotly writes into a page as soon as it is loaded: that of maps, which no page shows."""
 _POLICY = "; ".join(
     [
-        "default-src 'none'", "script-src 'self'", f"style-src 'self' '{_MAPS}'", "img-src 'self' data:", "connect-src 'self'", "form-action 'self'",
-        "base-uri 'none'", "frame-ancestors 'none'",
+        "default-src 'none'", "script-src 'self'", f"style-src 'self' '{_MAPS}'", "img-src 'self' data:",
+        "connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
     ]
 )  # fmt: skip
 """Nothing comes from elsewhere, and nothing that is in a page's text is executed."""
@@ -44,7 +44,8 @@ def page(request: Request, template: str, caller: Caller | None = None, *, statu
     }  # fmt: skip
     text = _templates().get_template(template).render({**shared, **values})
     headers = {
-        "Content-Security-Policy": _POLICY, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"
+        "Content-Security-Policy": _POLICY, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
     }  # fmt: skip
     return HTMLResponse(text, status, headers)
 
@@ -115,7 +116,7 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: float | None) -> str:  # noqa: PLR0911  # one form after another
     """A duration: 12 ms, 3.4 s, 2 min 5 s, 3 h 20 min, 4 d."""
     if value is None or not math.isfinite(value):
         return "–"

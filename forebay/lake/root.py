@@ -8,6 +8,8 @@ slices/        <table>/<fingerprint>/*.parquet: immutable, present = right and d
 objects/       <name of a content>/<bucket>/<key>: copies of sources' objects, immutable, present = whole
 checks/        <table>.<test>.csv: rows that break a test
 inputs/        <sha256>/<file name>: uploads, immutable
+prepared/      <key>/: what runs need of an upload that was examined, immutable, present = right
+examined/      <id>/: one folder per examination of an upload that goes on, or that failed
 runs/          <id>/: one folder per run
 results/       <calculation>.<output>/<id>/: a table of promoted results, whole: its data/ and metadata/
 locks/         one file for each refresh at work, locked as long as its process lives
@@ -42,6 +44,8 @@ class Lake:
         self.objects = root / "objects"
         self.checks = root / "checks"
         self.inputs = root / "inputs"
+        self.prepared = root / "prepared"
+        self.examined = root / "examined"
         self.runs = root / "runs"
         self.results = root / "results"
         self.locks = root / "locks"

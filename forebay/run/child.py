@@ -25,7 +25,7 @@ from forebay.engines import duckdb
 from forebay.engines import relation as relation_of
 from forebay.errors import ForebayError, Problems
 from forebay.project.project import Column
-from forebay.run import checkpoint, protocol
+from forebay.run import checkpoint, protocol, ready
 from forebay.run.prepare import InputRejected, Prepared, prepare
 from forebay.run.protocol import Checkpoint, Kept, Outcome, OutputFiles, PreparedInput, RunSpec, StageProgress
 from forebay.run.read_input import no_input, read_input
@@ -158,6 +158,7 @@ class _Attempt:
                 self._keep(stage.name)
                 self._done(rows)
         self._at(WRITE)
+        (self.folder / ".results").mkdir()
         outputs = {name: self._write(name) for name in self.spec.outputs}
         # Their real name only now that all of them are there.
         (self.folder / ".results").rename(self.folder / "results")
@@ -177,6 +178,7 @@ class _Attempt:
         """In this order, because each setting closes the door behind the one before; then read back, because a door may jam."""
         readable = [path for relation in self.spec.relations for path in relation.files]
         readable += [upload.file for upload in self.spec.uploads if upload.file]
+        readable += [str(ready.rows_file(Path(upload.prepared), upload.declared.name)) for upload in self.spec.uploads if upload.prepared]
         readable += [str(self._file(kept.stage, kept.attempt)) for kept in self.found.tables]
         # The engine asks for leave by the name it was given, in which glob characters are escaped.
         listed = ", ".join(duckdb.literal(path) for path in [*readable, *map(duckdb.plain, readable)])
@@ -195,7 +197,11 @@ class _Attempt:
         raw = f"{declared.name}__raw"
         reports = self.folder / "prepared"
         reports.mkdir(exist_ok=True)
-        report, rejected = reports / f"{declared.name}.report.parquet", reports / f"{declared.name}.rejected.csv"
+        report, rejected = protocol.reports(reports, declared.name)
+        known = ready.take(self.connection, upload, self.spec.accept_valid, reports) if upload.prepared else None
+        if known is not None:
+            self.inputs[declared.name] = known
+            return known.granular
         if upload.file is None:
             no_input(self.connection, declared, raw)
         else:
@@ -216,6 +222,9 @@ class _Attempt:
         self.inputs[declared.name] = _prepared(prepared, report, rejected)
         accepted = reports / f"{declared.name}.accepted.parquet"
         self._copy(f"SELECT * FROM {duckdb.quoted(declared.name + '__accepted')}", accepted)
+        if upload.keep:
+            with contextlib.suppress(checkpoint.NotKept):
+                ready.keep(self.connection, upload, self.inputs[declared.name], reports)
         return prepared.granular
 
     def _stage(self, stage: Stage) -> int:
@@ -301,7 +310,6 @@ class _Attempt:
     def _write(self, name: str) -> OutputFiles:
         """An output as Parquet and CSV."""
         results = self.folder / ".results"
-        results.mkdir(exist_ok=True)
         duckdb.retype(self.connection, name, {column.name: column.type for column in self.spec.outputs[name]})
         found = duckdb.describe(self.connection, f"SELECT * FROM {duckdb.quoted(name)}")
         # Binding has refused outputs of types that cannot be stored.

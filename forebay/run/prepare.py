@@ -21,6 +21,8 @@ from forebay.run.explode import comparable, hierarchy_of, resolve, types_of
 from forebay.run.rules import as_cell, checks, typed
 
 _SHOWN = 20
+_LONGEST = 500
+"""Characters of a value, and of a rule that quotes some, that are told. The bad rows have them whole."""
 
 
 class BadRow(msgspec.Struct, frozen=True):
@@ -92,15 +94,16 @@ def prepare(
     winners = f"{declared.name}__winners"
     if declared.hierarchy is not None:
         _explode(connection, declared, accepted, winners, bad, accept_valid=accept_valid)
-    shown = connection.execute(f'SELECT "row", "column", value, rule FROM {bad} ORDER BY "row", "position" LIMIT {_SHOWN}').fetchall()
+    texts = ", ".join(f"CASE WHEN length({t}) > {_LONGEST} THEN left({t}, {_LONGEST}) || '…' ELSE {t} END AS {t}" for t in ("value", "rule"))
+    told = f'SELECT "row", "column", {texts} FROM {bad} ORDER BY "row", "position"'
+    shown = connection.execute(f"{told} LIMIT {_SHOWN}").fetchall()
     total, bad_rows = _one(connection, f'SELECT count(*), count(DISTINCT "row") FROM {bad}')
     (rows,) = _one(
         connection, f"SELECT (SELECT count(*) FROM {quoted(raw)}) + (SELECT count(DISTINCT _row) FROM {quoted(raw + '_malformed')})"
     )
     first = tuple(BadRow(*row) for row in shown)
     if total:
-        order = 'ORDER BY "row", "position"'
-        _write(connection, f'SELECT "row", "column", value, rule FROM {bad} {order}', report, "FORMAT parquet")
+        _write(connection, told, report, "FORMAT parquet")
         _write(connection, _rejected_rows(declared, raw, bad), rejected, "FORMAT csv, HEADER")
         if not accept_valid:
             raise InputRejected(declared, Prepared(rows, bad_rows, 0, first, total), rejected)

@@ -46,6 +46,10 @@ class Upload(msgspec.Struct, frozen=True):
     sha256: str | None
     original: str | None
     """The name the user gave, for messages."""
+    prepared: str | None = None
+    """The folder with what an examination kept of it, if there is one."""
+    keep: bool = False
+    """Whether to keep what runs need of it: this is an examination."""
 
 
 class RunSpec(msgspec.Struct, frozen=True):
@@ -125,6 +129,14 @@ class PreparedInput(msgspec.Struct, frozen=True):
     bad_total: int = 0
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """What an examination kept of an upload: what it found, and the table that stages read."""
+
+    sha256: str
+    found: PreparedInput
+    table: Checkpoint
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """How an attempt ended. `error` has code, where, what and advice if it failed."""
 
@@ -163,6 +175,11 @@ def kept_before(run: Path, number: int) -> Kept:
             if found is not None:
                 return found
     return Kept()
+
+
+def reports(folder: Path, name: str) -> tuple[Path, Path]:
+    """Where in an attempt's `prepared` folder the broken rules of an input stand (Parquet), and its bad rows (CSV), if there are any."""
+    return folder / f"{name}.report.parquet", folder / f"{name}.rejected.csv"
 
 
 def write(path: Path, value: object) -> None:

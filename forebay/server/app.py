@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from forebay import __version__
 from forebay.errors import ForebayError, Problems
-from forebay.server import knowledge, operations, results, runs, signing
+from forebay.server import inputs, knowledge, operations, results, runs, signing
 from forebay.server.console import pages
 from forebay.server.describing import describe
 from forebay.server.gate import Gate, too_large
@@ -31,6 +31,7 @@ def create(site: Site) -> FastAPI:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         site.hub.bind(asyncio.get_running_loop())
+        site.examined.bind(asyncio.get_running_loop())
         await asyncio.to_thread(site.start)
         yield
         await asyncio.to_thread(site.stop)
@@ -52,7 +53,7 @@ def create(site: Site) -> FastAPI:
     app.add_exception_handler(ForebayError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
-    for router in (pages.router, runs.router, results.router, knowledge.router, operations.router, signing.router):
+    for router in (pages.router, runs.router, inputs.router, results.router, knowledge.router, operations.router, signing.router):
         app.include_router(router, max_body_size=_LARGEST_BODY)
     plain = app.openapi
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
 
 from forebay.errors import ForebayError
@@ -69,7 +69,7 @@ class Hub:
         if topic is not None:
             topic.changed.set()
 
-    async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+    async def follow(self, run_id: str, after: int = 0) -> AsyncGenerator[Event, None]:
         """Events newer than `after`, the last of which is the run's end."""
         topic = self._topics.setdefault(run_id, _Topic())
         topic.watchers += 1

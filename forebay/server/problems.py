@@ -12,6 +12,8 @@ MEDIA_TYPE = "application/problem+json"
 _STATUS = {
     "calculation.unknown": 404,
     "input.not_found": 404,
+    "input.no_report": 404,
+    "input.unfinished": 409,
     "output.unknown": 404,
     "run.unknown": 404,
     "run.removed": 410,

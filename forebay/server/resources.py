@@ -193,6 +193,22 @@ class Upload(Document):
     failure: Failure | None = None
 
 
+class BrokenRule(Document):
+    """A rule that a row of an upload breaks."""
+
+    row: int = Field(description="As a spreadsheet numbers it; in Parquet and JSON from 1")
+    column: str = Field(description="Or several, joined by a comma; empty for a record that cannot be read")
+    value: str | None
+    rule: str = Field(description="In words")
+
+
+class Report(Document):
+    """Some of the rules that rows of an upload break, by row."""
+
+    total: int
+    rows: list[BrokenRule]
+
+
 class Parameter(Document):
     """A parameter of a calculation."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from forebay.lake.root import Lake, open_lake
 from forebay.project.folder import Folder
 from forebay.project.serving import Serving, read_serving
 from forebay.run.dispatch import Dispatcher
+from forebay.run.examine import Examiner
 from forebay.server.access import Access, Caller, local_key
 from forebay.server.hub import Hub
 from forebay.server.metrics import Metrics, Sight
@@ -45,6 +46,10 @@ class Site:
         self.store = Store(self.lake.state)
         self.hub = Hub(self._event)
         self.dispatcher = Dispatcher(self.lake, self.store, self.serving, self._run_changed, self._run_moved)
+        self.examined = Hub(self._examination)
+        self.examiner = Examiner(self.lake, self.store, self.serving, self.dispatcher.edition, self.examined.tell)
+        self.uploading: Counter[str] = Counter()
+        """For each user the bytes that are coming in."""
         self.refresher = Refresher(self.folder.path, self._heard)
         self.views = Views(self.lake, self.store, self.dispatcher)
         self.metrics = Metrics(self._sight)
@@ -78,11 +83,13 @@ class Site:
         if self.webhook is not None:
             self.webhook.start()
         self.dispatcher.start()
+        self.examiner.start()
         self.refresher.start()
 
     def stop(self) -> None:
         stopping = threading.Thread(target=self.refresher.stop)
         stopping.start()
+        self.examiner.stop()
         self.dispatcher.stop()
         stopping.join()
         if self.webhook is not None:
@@ -114,6 +121,11 @@ class Site:
         view = self.views.run(run, self.store.queue.get(run_id))
         # What changes by itself would make each document a new one.
         return run.status, view.model_copy(update={"seconds": None} if run.finished_at is None else {}).model_dump_json()
+
+    def _examination(self, id_: str) -> tuple[str, str]:
+        upload = self.store.uploads.get(id_)
+        status = upload.status if upload else "removed"
+        return status, status
 
     def _run_changed(self, run_id: str) -> None:
         self.hub.tell(run_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -83,6 +84,34 @@ class Uploads:
         query = select(_upload).where(_upload.c.status == "checking", _upload.c.removed_at.is_(None)).order_by(_upload.c.seq)
         with self._engine.connect() as connection:
             return [_as_upload(row) for row in connection.execute(query)]
+
+    def same(self, owner: str, input_: str, sha256: str, filename: str, edition: int) -> Uploaded | None:
+        """The latest of these bytes, given by this user under this name, unless its examination failed."""
+        query = select(_upload).where(
+            _upload.c.owner == owner, _upload.c.input == input_, _upload.c.sha256 == sha256, _upload.c.filename == filename,
+            _upload.c.edition == edition, _upload.c.status != "failed", _upload.c.removed_at.is_(None),
+        )  # fmt: skip
+        with self._engine.connect() as connection:
+            row = connection.execute(query.order_by(_upload.c.seq.desc()).limit(1)).first()
+        return None if row is None else _as_upload(row)
+
+    def held_by(self, owner: str) -> int:
+        """The bytes of all the files that a user keeps; those that were given twice count once."""
+        files = select(_upload.c.sha256, _upload.c.bytes).where(_upload.c.owner == owner, _upload.c.removed_at.is_(None)).distinct()
+        with self._engine.connect() as connection:
+            return int(connection.execute(select(func.sum(files.subquery().c.bytes))).scalar() or 0)
+
+    def removed(self) -> set[str]:
+        """The SHA-256 of files that were uploaded, and that everybody who did has removed."""
+        query = select(_upload.c.sha256).group_by(_upload.c.sha256).having(func.count() == func.count(_upload.c.removed_at))
+        with self._engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    def forget(self, files: Collection[str], at: float) -> None:
+        """Hide the uploads of files, given by their SHA-256, that have gone."""
+        with self._engine.begin() as connection:
+            for sha256 in files:
+                connection.execute(update(_upload).where(_upload.c.sha256 == sha256, _upload.c.removed_at.is_(None)).values(removed_at=at))
 
     def examined(self, id_: str, status: str, edition: int, found: str) -> None:
         """Note what an examination found."""

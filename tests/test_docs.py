@@ -12,7 +12,7 @@ from cyclopts import App
 
 from forebay.cli import exit_codes
 from forebay.cli.app import app
-from forebay.project import project, tests, upkeep
+from forebay.project import project, serving, tests, upkeep
 from forebay.project.load import READ_OPTIONS, SECTIONS
 from forebay.project.values import parameter_type
 
@@ -93,6 +93,7 @@ DECLARED = [
     ("## limits", project.Limits, set(), set()),
     ("## retention", project.Retention, set(), set()),
     ("## refresh", upkeep.Upkeep, set(), set()),
+    ("## server", serving.Serving, set(), set()),
 ]
 
 

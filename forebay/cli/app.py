@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -286,7 +286,14 @@ def watch(*, every: str | None = None, events: str | None = None, project: Folde
 
 
 @app.command
-def serve(*, host: str | None = None, port: int | None = None, project: Folder_ = Path(), json: Json = False) -> None:
+def serve(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    log: Literal["json", "text"] | None = None,
+    project: Folder_ = Path(),
+    json: Json = False,
+) -> None:
     """Serve the project: keep it fresh, take runs over HTTP, and show the console. Ctrl-C or SIGTERM ends it.
 
     Parameters
@@ -295,6 +302,8 @@ def serve(*, host: str | None = None, port: int | None = None, project: Folder_ 
         The address to listen on, by default `server.host` of forebay.yaml, else this machine only.
     port
         The port, by default `server.port`; 0 takes any that is free.
+    log
+        How its log on stderr is written; by default as text on a terminal, as JSON elsewhere.
     """
     from forebay.cli import show  # noqa: PLC0415
 
@@ -303,7 +312,7 @@ def serve(*, host: str | None = None, port: int | None = None, project: Folder_ 
     except ModuleNotFoundError as error:
         raise _without(error) from None
 
-    serving(project, lambda url, link: show.serving(url, link, as_json=json), host=host, port=port)
+    serving(project, lambda url, link: show.serving(url, link, as_json=json), host=host, port=port, log=log)
 
 
 @keys_app.command(name="add")
@@ -318,10 +327,12 @@ def keys_add(user: str, /, *, operator: bool = False, project: Folder_ = Path(),
         It may also see what belongs to others, refresh, and send events.
     """
     from forebay.cli import show  # noqa: PLC0415
+    from forebay.state.keys import local_user  # noqa: PLC0415
 
-    _, _, store = _open(project)
+    # A server that others can reach wants a key before it begins, which may be before there is anything.
+    _, _, store = _open(project, create=True)
     key, secret = store.keys.add(user, "operator" if operator else "user")
-    store.keys.note(user, "key.add", key.id, key.role)
+    store.keys.note(local_user(), "key.add", key.id, f"{key.role} {user}")
     show.key(key, secret, as_json=json)
 
 
@@ -344,12 +355,28 @@ def keys_revoke(key: str, /, *, project: Folder_ = Path(), json: Json = False) -
         Its id, as `forebay keys` lists it.
     """
     from forebay.cli import show  # noqa: PLC0415
+    from forebay.state.keys import local_user  # noqa: PLC0415
 
     _, _, store = _open(project)
     if not store.keys.revoke(key):
         raise ForebayError("access.no_key", f"there is no key `{key}` that is in force", advice="`forebay keys` lists them")
-    store.keys.note("", "key.revoke", key)
+    store.keys.note(local_user(), "key.revoke", key)
     show.keys(store.keys.all(), as_json=json)
+
+
+@app.command
+def audit(*, limit: int = 50, project: Folder_ = Path(), json: Json = False) -> None:
+    """Show who did what: runs, cancellations, shares, uploads, refreshes, keys and sign-ins, newest first.
+
+    Parameters
+    ----------
+    limit
+        How many at most.
+    """
+    from forebay.cli import show  # noqa: PLC0415
+
+    _, _, store = _open(project)
+    show.audit(store.keys.noted(limit), as_json=json)
 
 
 @app.command
@@ -487,14 +514,14 @@ def _carry_out(
     return _Done(edition, spec, outcome, lake.runs / spec.id)
 
 
-def _open(project: Path) -> tuple[Any, Any, Any]:
-    """The project folder, its lake and its state."""
+def _open(project: Path, *, create: bool = False) -> tuple[Any, Any, Any]:
+    """The project folder, its lake and its state. Raises ForebayError if there is no lake yet, unless it may be made."""
     from forebay.lake.root import open_lake  # noqa: PLC0415
     from forebay.project.folder import Folder  # noqa: PLC0415
     from forebay.state.store import Store  # noqa: PLC0415
 
     folder = Folder(project)
-    lake = open_lake(folder.lake, folder.name, folder.path)
+    lake = open_lake(folder.lake, folder.name, folder.path, create=create)
     return folder, lake, Store(lake.state)
 
 

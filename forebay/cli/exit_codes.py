@@ -12,7 +12,7 @@ MEANING = {
     INTERNAL: "a defect of Forebay; please report it",
     USAGE: "the command line is wrong",
     PROJECT: "the project is wrong, or nothing is published yet, or it changed since",
-    REFUSED: "a parameter or an input was refused",
+    REFUSED: "a parameter, an input or a request was refused",
     RUN_FAILED: "the run failed",
     REFRESH_FAILED: "the refresh failed, or a source cannot be read; the last edition stays current",
     DIFFERS: "`verify` found a difference",
@@ -29,12 +29,15 @@ _BY_CODE = {
     "run.unknown": USAGE,
     "run.removed": USAGE,
     "run.unreadable": PROJECT,
+    "output.unknown": USAGE,
+    "server.address": USAGE,
+    "server.internal": INTERNAL,
     "calculation.unknown": REFUSED,
 }
 _BY_AREA = {
     "project": PROJECT, "file": PROJECT, "sql": PROJECT, "split": PROJECT, "tier2": PROJECT, "edition": PROJECT, "lake": PROJECT,
-    "state": PROJECT,
-    "parameter": REFUSED, "input": REFUSED, "run": RUN_FAILED, "verify": RUN_FAILED, "refresh": REFRESH_FAILED, "source": REFRESH_FAILED,
+    "state": PROJECT, "server": PROJECT,
+    "parameter": REFUSED, "input": REFUSED, "access": REFUSED, "request": REFUSED, "run": RUN_FAILED, "verify": RUN_FAILED, "refresh": REFRESH_FAILED, "source": REFRESH_FAILED,
     "check": REFRESH_FAILED,
 }  # fmt: skip
 

@@ -443,5 +443,18 @@ def keys(found: Sequence[Any], *, as_json: bool) -> None:
     out.print(grid(rows, ["key", "user", "role", "made", "revoked"]) if rows else "There are no keys. `forebay keys add NAME` makes one.")
 
 
+def audit(acts: Sequence[Any], *, as_json: bool) -> None:
+    """Lines of the audit log."""
+    if as_json:
+        document(list(acts))
+        return
+    at = [datetime.datetime.fromtimestamp(one.at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S") for one in acts]
+    rows = [
+        [moment, escape(one.user), one.action, one.object, escape(one.detail)]
+        for moment, one in zip(at, acts, strict=True)
+    ]
+    out.print(grid(rows, ["at (UTC)", "user", "did", "to", ""]) if rows else "Nothing was done yet.")
+
+
 def _day(at: float) -> str:
     return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d")

@@ -63,10 +63,14 @@ class Ask(NamedTuple):
 
 
 class Dispatcher:
-    """The queue of one project, at work from `start` to `stop`. `told` is called, from any thread, with each run that has changed."""
+    """The queue of one project, at work from `start` to `stop`. `told` is called, from any thread, with each run that has changed in
+    any way, and before that `moved` if its status has, or may have.
+    """
 
-    def __init__(self, lake: Lake, store: Store, serving: Serving, told: Callable[[str], None]) -> None:
-        self._lake, self._store, self._serving, self._told = lake, store, serving, told
+    def __init__(
+        self, lake: Lake, store: Store, serving: Serving, told: Callable[[str], None], moved: Callable[[str], None] = lambda run_id: None
+    ) -> None:
+        self._lake, self._store, self._serving, self._told, self._moved = lake, store, serving, told, moved
         self._capacity = Capacity(serving.workers, serving.memory)
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -124,6 +128,7 @@ class Dispatcher:
         """End a run that has not ended. What it holds is free within a second or two."""
         cancel(self._lake, self._store, run_id)
         self._wake.set()
+        self._moved(run_id)
         self._told(run_id)
 
     def place(self, run_id: str) -> tuple[int, float] | None:
@@ -138,6 +143,11 @@ class Dispatcher:
     def busy(self) -> tuple[int, int]:
         """How many runs go on, and how many wait."""
         return len(self._running), len(self._places)
+
+    @property
+    def granted(self) -> int:
+        """How many bytes the runs that go on may take together."""
+        return sum(one.memory for one in list(self._running.values()))
 
     def edition(self, number: int | None = None) -> Edition:
         """An edition, by default the current one. Raises ForebayError if there is none."""
@@ -198,6 +208,7 @@ class Dispatcher:
         except BaseException:
             shutil.rmtree(run, ignore_errors=True)
             raise
+        self._moved(spec.id)
         self._wake.set()
         self._told(spec.id)
         return spec.id
@@ -284,6 +295,7 @@ class Dispatcher:
                 self._threads.pop(entry.run, None)
                 self._progress.pop(entry.run, None)
                 self._served[entry.owner] = self._served.get(entry.owner, 0.0) + time.time() - began
+            self._moved(entry.run)
             self._wake.set()
             self._told(entry.run)
 
@@ -293,6 +305,7 @@ class Dispatcher:
             number = self._store.queue.begin(entry.run, os.getpid(), time.time())
             if number is None:
                 return
+            self._moved(entry.run)
             self._told(entry.run)
             spec = protocol.read(run / "spec.json", RunSpec)
             if spec is None:

@@ -18,6 +18,8 @@ from forebay.state.store import Store
 COOKIE = "forebay_session"
 ROLES = ("user", "operator")
 _LINK_SECONDS = 600.0
+_FAILURES_APART = 10.0
+"""Seconds between two notes of sign-ins that failed."""
 
 
 class Caller(NamedTuple):
@@ -45,6 +47,7 @@ class Access:
         self._links: dict[str, tuple[str, float]] = {}
         self._left: dict[str, tuple[float, float]] = {}
         self._known: dict[str, tuple[Key, float]] = {}
+        self._failed, self._failed_told = 0, -_FAILURES_APART
 
     def caller(self, authorization: str | None, cookie: str | None) -> Caller:
         """Who this is. Raises ForebayError if that cannot be told, or if they ask too often."""
@@ -102,16 +105,32 @@ class Access:
         with self._lock:
             id_, until = self._links.pop(link, ("", 0.0))
         key = next((one for one in self._store.keys.all() if one.id == id_ and one.revoked_at is None), None)
-        return None if key is None or until < time.monotonic() else self._store.keys.sign_in(key, self.session)
+        return self._signed_in(None if until < time.monotonic() else key, "link") if link else None
 
     def sign_in(self, secret: str) -> str | None:
         """The session that a key gives; None if there is no such key."""
-        key = self._store.keys.by_secret(secret.strip())
-        return None if key is None else self._store.keys.sign_in(key, self.session)
+        return self._signed_in(self._store.keys.by_secret(secret.strip()), "key")
+
+    def _signed_in(self, key: Key | None, by: str) -> str | None:
+        if key is not None:
+            self._store.keys.note(key.user, "sign-in", key.id, by)
+            return self._store.keys.sign_in(key, self.session)
+        # Anybody can fail, as often as they like: they do not fill the disk.
+        with self._lock:
+            self._failed += 1
+            failed, now = self._failed, time.monotonic()
+            if now < self._failed_told + _FAILURES_APART:
+                return None
+            self._failed, self._failed_told = 0, now
+        self._store.keys.note("", "sign-in.failed", "", f"by {by}" if failed == 1 else f"{failed} times, at last by {by}")
+        return None
 
     def sign_out(self, cookie: str) -> None:
         """End a session, now."""
         self._known.pop(cookie, None)
+        key = self._store.keys.by_session(cookie)
+        if key is not None:
+            self._store.keys.note(key.user, "sign-out", key.id)
         self._store.keys.sign_out(cookie)
 
 
@@ -124,6 +143,7 @@ def local_key(file: Path, store: Store, user: str) -> Key:
     if key is not None:
         return key
     key, secret = store.keys.add(user, "operator")
+    store.keys.note(user, "key.add", key.id, "operator, of this machine's command line")
     fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     file.parent.mkdir(exist_ok=True)
     fresh.touch(mode=0o600)

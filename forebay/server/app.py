@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,10 +15,13 @@ from starlette.exceptions import HTTPException
 from forebay import __version__
 from forebay.errors import ForebayError, Problems
 from forebay.server import knowledge, operations, runs, signing
-from forebay.server.problems import Problem, problem, status
-from forebay.server.site import Site
+from forebay.server.describing import describe
+from forebay.server.gate import Gate, too_large
+from forebay.server.problems import MEDIA_TYPE, Problem, problem, status
+from forebay.server.site import LOOPBACK, Site
 
-_JSON = "application/problem+json"
+_LARGEST_BODY = 1 << 20
+"""Bytes; routes that take files say so themselves, by `max_body_size`."""
 
 
 def create(site: Site) -> FastAPI:
@@ -39,22 +43,33 @@ def create(site: Site) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
-        responses={code: {"model": Problem, "content": {_JSON: {}}} for code in (400, 401, 403, 404, 409, 410, 422, 429)},
+        responses={500: {"model": Problem, "content": {MEDIA_TYPE: {}}}},
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.site = site
+    app.add_middleware(Gate, metrics=site.metrics, hosts=frozenset({*LOOPBACK, "[::1]", site.serving.host}) if site.local else None)
     app.add_exception_handler(ForebayError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     for router in (runs.router, knowledge.router, operations.router, signing.router):
-        app.include_router(router)
+        app.include_router(router, max_body_size=_LARGEST_BODY)
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            describe(plain())
+        return plain()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # which is how it is meant to be replaced
     return app
 
 
-def _refused(_: Request, error: Exception) -> Response:
+def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ForebayError)  # noqa: S101  # registered for nothing else
     code = status(error)
     headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "5"}}.get(code)
-    return JSONResponse(problem(error), code, headers, _JSON)
+    request.state.code = error.code
+    return JSONResponse(problem(error), code, headers, MEDIA_TYPE)
 
 
 def _malformed(request: Request, error: Exception) -> Response:
@@ -64,11 +79,16 @@ def _malformed(request: Request, error: Exception) -> Response:
         ForebayError("request.malformed", str(one["msg"]), where=".".join(str(step) for step in one["loc"]), advice="See /v1/openapi.json")
         for one in error.errors()
     ]
-    return JSONResponse({**problem(Problems(found)), "status": 422}, 422, media_type=_JSON)
+    request.state.code = found[0].code
+    return JSONResponse({**problem(Problems(found)), "status": 422}, 422, media_type=MEDIA_TYPE)
 
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code == 413:
+        return _refused(request, too_large())
+    if error.status_code == 408:
+        return _refused(request, ForebayError("request.slow", "the rest of the request did not come", advice="Send it again"))
     what = {404: "there is nothing here", 405: "this cannot be done here"}.get(error.status_code, str(error.detail))
     told = problem(ForebayError("request.malformed", what, where=request.url.path, advice="/v1/openapi.json says what there is"))
-    return JSONResponse({**told, "status": error.status_code}, error.status_code, error.headers, _JSON)
+    return JSONResponse({**told, "status": error.status_code}, error.status_code, error.headers, MEDIA_TYPE)

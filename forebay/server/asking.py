@@ -27,7 +27,9 @@ def caller_of(request: Request) -> Caller:
         origin = request.headers.get("origin")
         if origin is None or origin.partition("://")[2] != request.headers.get("host"):
             raise ForebayError("access.refused", "the request comes from another site's page", advice="Use the console, or send a key")
-    return site_of(request).access.caller(authorization, cookie)
+    caller = site_of(request).access.caller(authorization, cookie)
+    request.state.user = caller.user
+    return caller
 
 
 def operator_of(request: Request) -> Caller:

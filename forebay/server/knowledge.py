@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query
 
-from forebay.project.folder import Folder
 from forebay.refresh import history
-from forebay.refresh.status import Status, status
 from forebay.server import resources
 from forebay.server.asking import TheCaller, TheSite
-from forebay.server.site import Site
 
 router = APIRouter(prefix="/v1", tags=["what there is"])
-_lock = threading.Lock()
-_FRESH = 2.0
 
 
-@router.get("/me")
+@router.get("/me", operation_id="get_me")
 def me(caller: TheCaller) -> resources.Me:
     """Who asks."""
     return resources.Me(user=caller.user, operator=caller.operator)
 
 
-@router.get("/calculations")
+@router.get("/calculations", operation_id="list_calculations")
 def calculations(site: TheSite, caller: TheCaller) -> list[resources.Calculation]:
     """The calculations of the current edition."""
     edition = site.dispatcher.edition()
     return [site.views.calculation(edition, name) for name in edition.calculations]
 
 
-@router.get("/calculations/{name}")
+@router.get("/calculations/{name}", operation_id="get_calculation")
 def calculation(name: str, site: TheSite, caller: TheCaller) -> resources.Calculation:
     """A calculation: its parameters, inputs, outputs, and how long it takes."""
     return site.views.calculation(site.dispatcher.edition(), name)
 
 
-@router.get("/sources")
+@router.get("/sources", operation_id="list_sources")
 def sources(site: TheSite, caller: TheCaller) -> list[resources.Source]:
     """The sources: how fresh they are, and how often they change."""
     return [
@@ -50,40 +43,32 @@ def sources(site: TheSite, caller: TheCaller) -> list[resources.Source]:
             reads_days=one.measured.days if one.measured else None,
             share_per_day=one.measured.rows_per_day if one.measured else None,
         )
-        for one in standing(site).sources
+        for one in site.standing().sources
     ]  # fmt: skip
 
 
-@router.get("/tables")
+@router.get("/tables", operation_id="list_tables")
 def tables(site: TheSite, caller: TheCaller) -> list[resources.Table]:
     """The Tier-2 tables of the current edition."""
     return [
         resources.Table(
             name=one.table, kind=one.kind, rows=one.rows, bytes=one.bytes, since=one.since, since_at=one.since_at, intact=one.intact
         )
-        for one in standing(site).tables
+        for one in site.standing().tables
     ]
 
 
-@router.get("/editions")
+@router.get("/editions", operation_id="list_editions")
 def editions(site: TheSite, caller: TheCaller, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[resources.Edition]:
     """The latest editions: what changed, and what that took."""
     return [_edition(one) for one in history.editions(site.store, limit)]
 
 
-@router.get("/editions/{number}/changes")
+@router.get("/editions/{number}/changes", operation_id="compare_editions")
 def changes(number: int, site: TheSite, caller: TheCaller, since: Annotated[int | None, Query(ge=1, le=2**31)] = None) -> dict[str, Any]:
     """How an edition differs from the one before, or from another: sources, tables, and why each was built."""
     found: dict[str, Any] = msgspec.to_builtins(history.diff(site.store, since, number))
     return found
-
-
-def standing(site: Site) -> Status:
-    """How things stand, looked at a moment ago at most: it takes a listing of every source."""
-    with _lock:
-        if site.standing is None or site.standing[0] < time.monotonic():
-            site.standing = (time.monotonic() + _FRESH, status(Folder(site.folder.path), site.store))
-        return site.standing[1]
 
 
 def _edition(one: history.Listed) -> resources.Edition:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from forebay import __version__
 from forebay.errors import ForebayError
 from forebay.server import resources
-from forebay.server.asking import TheOperator, TheSite
+from forebay.server.asking import TheOperator, TheSite, operator_of
+from forebay.server.metrics import CONTENT_TYPE
 from forebay.server.refreshing import REFRESH
 from forebay.server.site import Site
+from forebay.server.views import iso
 
 router = APIRouter(tags=["operations"])
 _LARGEST_EVENT = 1 << 20
@@ -33,7 +36,32 @@ def ready(site: TheSite, response: Response) -> resources.Health:
     return found
 
 
-@router.post("/v1/refresh", status_code=202)
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request, site: TheSite) -> Response:
+    """Metrics for Prometheus. Needs an operator's key, unless only this machine can reach the server."""
+    if not site.local:
+        operator_of(request)
+    return Response(site.metrics.text(), media_type=CONTENT_TYPE)
+
+
+@router.get("/v1/audit", operation_id="list_audit")
+def audit(
+    site: TheSite,
+    caller: TheOperator,
+    user: Annotated[str | None, Query(max_length=200)] = None,
+    before: Annotated[int | None, Query(ge=0, le=2**53, description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> resources.Audit:
+    """What was done, by whom, newest first. For operators."""
+    found = site.store.keys.noted(limit + 1, before, user)
+    acts = [
+        resources.Act(seq=one.seq, at=iso(one.at) or "", user=one.user, action=one.action, object=one.object, detail=one.detail)
+        for one in found[:limit]
+    ]
+    return resources.Audit(acts=acts, next=found[limit - 1].seq if len(found) > limit else None)
+
+
+@router.post("/v1/refresh", status_code=202, operation_id="refresh")
 def refresh(site: TheSite, caller: TheOperator) -> resources.Accepted:
     """Look at the sources now, and refresh if anything changed."""
     site.refresher.hint(REFRESH)
@@ -41,7 +69,12 @@ def refresh(site: TheSite, caller: TheOperator) -> resources.Accepted:
     return resources.Accepted()
 
 
-@router.post("/v1/events", status_code=202)
+@router.post(
+    "/v1/events",
+    status_code=202,
+    operation_id="send_event",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+)
 async def events(request: Request, site: TheSite, caller: TheOperator) -> resources.Accepted:
     """Something changed at a source: a CloudEvent, an S3 notification or an EventBridge event, as JSON. A hint: a listing decides."""
     body = b""

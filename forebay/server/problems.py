@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from forebay.errors import ForebayError, Problems
 
+MEDIA_TYPE = "application/problem+json"
 _STATUS = {
     "calculation.unknown": 404,
     "input.not_found": 404,
@@ -24,6 +25,8 @@ _STATUS = {
     "request.too_large": 413,
     "request.too_often": 429,
     "request.malformed": 400,
+    "request.host": 403,
+    "request.slow": 408,
     "run.unfinished": 409,
     "run.no_result": 409,
     "run.disk_full": 507,
@@ -51,6 +54,7 @@ class Problem(BaseModel):
     detail: str
     code: str = Field(examples=["parameter.out_of_range"])
     errors: list[One]
+    request_id: str = Field("", description="With a defect of the server: what its log calls the request")
 
 
 def status(error: ForebayError) -> int:

@@ -278,6 +278,24 @@ class Edition(Document):
     seconds: float
 
 
+class Act(Document):
+    """One line of the audit log: what a user did to what."""
+
+    seq: int
+    at: str
+    user: str = Field(description="Empty if it is not known who it was")
+    action: str
+    object: str = Field(description="The id of the run, upload or key")
+    detail: str
+
+
+class Audit(Document):
+    """Lines of the audit log, newest first. `next`: give it as `before` for those that follow."""
+
+    acts: list[Act]
+    next: int | None
+
+
 class Me(Document):
     """Who asks."""
 

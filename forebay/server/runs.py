@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
 _TYPES = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv; charset=utf-8"}
 
 
-@router.post("", status_code=202, response_model=resources.Run)
+@router.post("", status_code=202, response_model=resources.Run, operation_id="submit_run")
 def submit(
     asked: resources.RunRequest,
     site: TheSite,
@@ -43,7 +43,7 @@ def submit(
     return _accepted(site, caller, run_id, response, "run")
 
 
-@router.get("")
+@router.get("", operation_id="list_runs")
 def runs(
     site: TheSite,
     caller: TheCaller,
@@ -60,7 +60,7 @@ def runs(
     return resources.Runs(runs=site.views.lines(found), next=following)
 
 
-@router.get("/{run_id}")
+@router.get("/{run_id}", operation_id="get_run")
 def run(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
     """A run: how it stands, its stages, results and timings, and why it failed if it did."""
     return site.views.run(*site.views.seen(caller, run_id))
@@ -72,7 +72,7 @@ def _seen(run_id: str, site: TheSite, caller: TheCaller) -> str:
     return run.id
 
 
-@router.get("/{run_id}/events", response_class=EventSourceResponse)
+@router.get("/{run_id}/events", response_class=EventSourceResponse, operation_id="watch_run")
 async def events(
     run_id: Annotated[str, Depends(_seen)], site: TheSite, last_event_id: Annotated[str | None, Header()] = None
 ) -> AsyncIterator[ServerSentEvent]:
@@ -82,7 +82,7 @@ async def events(
         yield ServerSentEvent(raw_data=event.data, event="run", id=str(event.id))
 
 
-@router.post("/{run_id}/cancel", status_code=202)
+@router.post("/{run_id}/cancel", status_code=202, operation_id="cancel_run")
 def cancel(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
     """End a run. One that has ended stays as it is."""
     found, request = owned(site, caller, run_id)
@@ -93,7 +93,7 @@ def cancel(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
     return site.views.run(found, request)
 
 
-@router.post("/{run_id}/replay", status_code=202)
+@router.post("/{run_id}/replay", status_code=202, operation_id="replay_run")
 def replay(run_id: str, site: TheSite, caller: TheCaller, response: Response) -> resources.Run:
     """Compute a run again as it was: the same edition, parameters, files and clock."""
     found, _ = site.views.seen(caller, run_id)
@@ -104,7 +104,7 @@ def replay(run_id: str, site: TheSite, caller: TheCaller, response: Response) ->
     return _accepted(site, caller, site.dispatcher.submit(caller.user, ask), response, "replay")
 
 
-@router.post("/{run_id}/share")
+@router.post("/{run_id}/share", operation_id="share_run")
 def share(run_id: str, asked: resources.Share, site: TheSite, caller: TheCaller) -> resources.Run:
     """Let every user see a run and its results, or only its owner."""
     found, _ = owned(site, caller, run_id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -11,19 +11,26 @@ from pathlib import Path
 
 import msgspec
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from forebay import __version__
 from forebay.errors import ForebayError
 from forebay.lake.address import alone
 from forebay.project.folder import Folder
 from forebay.project.serving import read_serving
+from forebay.server import logs
 from forebay.server.app import create
+from forebay.server.logs import tell
 from forebay.server.site import Site
 
 Ready = Callable[[str, str | None], None]
+_SLOWEST_HEAD = 15.0
+"""Seconds that the head of a request may take to come."""
 
 
-def serve(project: Path, ready: Ready, *, host: str | None = None, port: int | None = None) -> None:
-    """Serve until SIGTERM or Ctrl-C. `ready` gets the URL, and a link that signs a browser in, once requests are taken.
+def serve(project: Path, ready: Ready, *, host: str | None = None, port: int | None = None, log: logs.Style | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C. `ready` gets the URL, and a link that signs a browser in, once requests are taken. `log`: by
+    default text on a terminal, JSON elsewhere.
 
     Raises ForebayError if another server holds the project, or the address cannot be had.
     """
@@ -33,23 +40,28 @@ def serve(project: Path, ready: Ready, *, host: str | None = None, port: int | N
     bound = listening.getsockname()[1]
     shown = f"[{serving.host}]" if ":" in serving.host else "127.0.0.1" if serving.host == "0.0.0.0" else serving.host  # noqa: S104
     url = f"http://{shown}:{bound}"
+    end_log = logs.begin(log)
     try:
         site = Site(project, serving)
+        site.observer.url = url
         with alone(site.lake, url, os.getpid()):
             key = site.key()
-            server = _Server(
-                uvicorn.Config(
-                    create(site), log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2,
-                    h11_max_incomplete_event_size=1 << 16,
-                ),
-                lambda: ready(url, f"{url}/sign-in?link={site.access.link(key)}" if key else None),
+
+            def begun() -> None:
+                tell("started", url=url, project=site.folder.name, version=__version__, pid=os.getpid(), edition=site.edition)
+                ready(url, f"{url}/sign-in?link={site.access.link(key)}" if key else None)
+
+            config = uvicorn.Config(
+                create(site), log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2, http=_Protocol,
+                h11_max_incomplete_event_size=1 << 16, ws="none", proxy_headers=False,
             )  # fmt: skip
-            logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
             # The server takes the signals that end it, stops in order, and only then passes them on.
             with contextlib.suppress(KeyboardInterrupt):
-                server.run(sockets=[listening])
+                _Server(config, begun).run(sockets=[listening])
+            tell("stopped", url=url)
     finally:
         listening.close()
+        end_log()
 
 
 class _Server(uvicorn.Server):
@@ -63,6 +75,30 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+
+class _Protocol(H11Protocol):
+    """Hangs up on clients that take too long to say what they want: an open connection that waits costs the server a place."""
+
+    _hanging_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._hanging_up = self.loop.call_later(_SLOWEST_HEAD, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        at_work = self.cycle is not None and not self.cycle.response_complete
+        if at_work and self._hanging_up is not None:
+            self._hanging_up.cancel()
+            self._hanging_up = None
+        elif not at_work and self._hanging_up is None:
+            self._hanging_up = self.loop.call_later(_SLOWEST_HEAD, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._hanging_up is not None:
+            self._hanging_up.cancel()
+        super().connection_lost(exc)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +17,13 @@ from forebay.project.serving import Serving, read_serving
 from forebay.run.dispatch import Dispatcher
 from forebay.server.access import Access, Caller, local_key
 from forebay.server.hub import Hub
+from forebay.server.metrics import Metrics, Sight
+from forebay.server.observing import Observer
 from forebay.server.refreshing import Refresher
+from forebay.server.traces import Traces, from_environment
 from forebay.server.views import Views
-from forebay.state.keys import Key
+from forebay.server.webhook import SECRET, Webhook
+from forebay.state.keys import Key, local_user
 from forebay.state.store import Store
 
 if TYPE_CHECKING:
@@ -26,25 +31,32 @@ if TYPE_CHECKING:
     from forebay.refresh.watch import Said
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_UNREADABLE = ("source.", "stays at its last version")
+"""How it is said of a source that it cannot be read."""
 
 
 class Site:
     """A project, its queue, its watching process and its users."""
 
-    def __init__(self, project: Path, serving: Serving | None = None) -> None:
+    def __init__(self, project: Path, serving: Serving | None = None, traces: Traces | None = None) -> None:
         self.folder = Folder(project)
         self.serving = serving or read_serving(self.folder.document)
         self.lake: Lake = open_lake(self.folder.lake, self.folder.name, self.folder.path, create=True)
         self.store = Store(self.lake.state)
         self.hub = Hub(self._event)
-        self.dispatcher = Dispatcher(self.lake, self.store, self.serving, self._run_changed)
+        self.dispatcher = Dispatcher(self.lake, self.store, self.serving, self._run_changed, self._run_moved)
         self.refresher = Refresher(self.folder.path, self._heard)
         self.views = Views(self.lake, self.store, self.dispatcher)
+        self.metrics = Metrics(self._sight)
+        self.traces = traces or from_environment()
+        self.webhook = Webhook(self.serving.webhook, os.environ.get(SECRET)) if self.serving.webhook else None
+        self.observer = Observer(self.folder.name, self.views, self.metrics, self.traces, self.webhook)
         self.access = Access(self.store, self.serving.requests_per_minute, self.serving.session)
         self.said: deque[Said] = deque(maxlen=200)
         """What the watching process told last, oldest first."""
-        self.standing: tuple[float, Status] | None = None
-        """How things stood when last looked, and until when that will do."""
+        self._standing: tuple[float, Status] | None = None
+        """How things stood, and when that was."""
+        self._looking = threading.Lock()
 
     @property
     def local(self) -> bool:
@@ -54,7 +66,7 @@ class Site:
     def key(self) -> Key | None:
         """The key of whoever starts the server, on this machine. Raises ForebayError if others can reach it and nobody has a key."""
         if self.local:
-            return local_key(key_file(self.lake), self.store, getpass.getuser())
+            return local_key(key_file(self.lake), self.store, local_user())
         if not any(key.revoked_at is None for key in self.store.keys.all()):
             raise ForebayError(
                 "access.no_keys", f"{self.serving.host} can be reached from other machines, and nobody has a key yet",
@@ -63,6 +75,8 @@ class Site:
         return None
 
     def start(self) -> None:
+        if self.webhook is not None:
+            self.webhook.start()
         self.dispatcher.start()
         self.refresher.start()
 
@@ -71,11 +85,23 @@ class Site:
         stopping.start()
         self.dispatcher.stop()
         stopping.join()
+        if self.webhook is not None:
+            self.webhook.stop()
+        self.traces.stop()
 
     @property
     def edition(self) -> int | None:
         """The number of the current edition."""
         return max(self.store.published(), default=None)
+
+    def standing(self, within: float = 2.0) -> Status:
+        """How things stand, or stood so many seconds ago at most: to look takes a listing of every source."""
+        from forebay.refresh.status import status  # noqa: PLC0415  # starting need not wait for it
+
+        with self._looking:
+            if self._standing is None or self._standing[0] + within < time.monotonic():
+                self._standing = (time.monotonic(), status(Folder(self.folder.path), self.store))
+            return self._standing[1]
 
     def note(self, caller: Caller, action: str, object_: str, detail: str = "") -> None:
         """One line in the audit log."""
@@ -92,5 +118,19 @@ class Site:
     def _run_changed(self, run_id: str) -> None:
         self.hub.tell(run_id)
 
+    def _run_moved(self, run_id: str) -> None:
+        self.observer.run(run_id)
+
     def _heard(self, said: Said) -> None:
         self.said.append(said)
+        self.observer.refresh(said)
+
+    def _sight(self) -> Sight:
+        running, queued = self.dispatcher.busy
+        editions = self.store.published()
+        # Sources are looked at as often as somebody scrapes, but not more than once in half a minute.
+        sources = self.standing(30.0).sources if editions else ()
+        return Sight(
+            running, queued, self.dispatcher.granted, self.serving.workers, self.serving.memory, self.hub.watchers, editions,
+            self.store.uploads.totals(), {one.source: (one.changed, one.what.startswith(_UNREADABLE)) for one in sources},
+        )  # fmt: skip

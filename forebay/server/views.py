@@ -76,7 +76,7 @@ class Views:
             edition=run.edition,
             attempt=request.attempts if request else 1,
             created_at=run.created_at,
-            started_at=_iso(request.started_at) if request else run.created_at,
+            started_at=iso(request.started_at) if request else run.created_at,
             finished_at=run.finished_at,
             seconds=_seconds(run, request),
             place=place[0] if place else None,
@@ -108,7 +108,7 @@ class Views:
         failure = told.failure if told and found.status == "failed" else None
         return resources.Upload(
             id=found.id, input=found.input, filename=found.filename, sha256=found.sha256, bytes=found.bytes, owner=found.owner,
-            shared=found.shared, created_at=_iso(found.created_at) or "", status=found.status,  # type: ignore[arg-type]
+            shared=found.shared, created_at=iso(found.created_at) or "", status=found.status,  # type: ignore[arg-type]
             edition=found.edition, **_prepared(prepared), failure=resources.Failure(**failure.as_dict()) if failure else None,
         )  # fmt: skip
 
@@ -146,7 +146,8 @@ def timing(seconds: Sequence[float]) -> resources.Timing:
     return resources.Timing(runs=len(ordered), p50=at(0.5), p90=at(0.9), p99=at(0.99))
 
 
-def _iso(moment: float | None) -> str | None:
+def iso(moment: float | None) -> str | None:
+    """A moment as documents have it."""
     return None if moment is None else datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(timespec="milliseconds")
 
 
@@ -204,10 +205,13 @@ def _prepared(found: PreparedInput | None) -> dict[str, Any]:
 
 
 def _timings(request: Request | None, outcome: Outcome | None) -> dict[str, float]:
-    timings = {name: round(seconds, 4) for name, seconds in (outcome.timings if outcome else {}).items()}
+    timings = dict(outcome.timings) if outcome else {}
     if request is not None and request.started_at is not None:
-        timings["queue"] = round(request.started_at - request.queued_at, 4)
-    return timings
+        timings["queue"] = request.started_at - request.queued_at
+        if outcome is not None and outcome.started_at and request.answered_by is None:
+            # From being admitted: what the child knows of begins with its process.
+            timings["start"] = outcome.started_at - request.started_at
+    return {name: round(max(0.0, seconds), 4) for name, seconds in timings.items()}
 
 
 def _failure(run: Run, outcome: Outcome | None) -> resources.Failure | None:

@@ -5,7 +5,9 @@ A key or session is 256 random bits, so a plain SHA-256 of it cannot be reversed
 
 from __future__ import annotations
 
+import getpass
 import hashlib
+import os
 import secrets
 import time
 
@@ -122,10 +124,21 @@ class Keys:
         with self._engine.begin() as connection:
             connection.execute(insert(_audit).values(at=time.time(), user=user, action=action, object=object_, detail=detail))
 
-    def noted(self, limit: int = 100) -> list[Act]:
-        """The last lines of the audit log, newest first."""
+    def noted(self, limit: int = 100, before: int | None = None, user: str | None = None) -> list[Act]:
+        """The last lines of the audit log, newest first: those before line `before`, and of `user`, if given."""
+        query = select(_audit).order_by(_audit.c.seq.desc()).limit(limit)
+        query = query if before is None else query.where(_audit.c.seq < before)
+        query = query if user is None else query.where(_audit.c.user == user)
         with self._engine.connect() as connection:
-            return [Act(*row) for row in connection.execute(select(_audit).order_by(_audit.c.seq.desc()).limit(limit))]
+            return [Act(*row) for row in connection.execute(query)]
+
+
+def local_user() -> str:
+    """Who is at this machine's command line; a number if it knows no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _hash(secret: str) -> str:

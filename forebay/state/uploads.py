@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Engine, Float, Integer, MetaData, String, Table, Text, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Column, Engine, Float, Integer, MetaData, String, Table, Text, func, insert, select, update
 
 metadata = MetaData()
 _upload = Table(
@@ -71,6 +71,12 @@ class Uploads:
             query = query.where(_upload.c.input == input_)
         with self._engine.connect() as connection:
             return [_as_upload(row) for row in connection.execute(query.order_by(_upload.c.seq.desc()).limit(limit))]
+
+    def totals(self) -> dict[str, tuple[int, int]]:
+        """For each input how many files were ever uploaded, and their bytes."""
+        query = select(_upload.c.input, func.count(), func.sum(_upload.c.bytes)).group_by(_upload.c.input)
+        with self._engine.connect() as connection:
+            return {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(query)}
 
     def checking(self) -> list[Uploaded]:
         """Those whose examination has not ended."""

@@ -24,6 +24,7 @@ from processes import eventually
 from serving import ENDED, Served, declared
 
 from forebay.client import Client, Run
+from forebay.run.retry import MOST_LOST
 from forebay.state.store import Store
 
 ROWS = 5_000_000
@@ -31,10 +32,8 @@ SCRIPT = f"""create table many as select sum(a.range % $m) as s from range({ROWS
 create table ours as select v from facts where k >= $least;
 create table result as select cast((select s from many) + (select sum(v) from ours) as decimal(18,2)) as s"""
 CALCULATION = {"sql": SCRIPT, "parameters": {"m": "integer", "least": "integer"}}
-PER_RUN = 3
-"""How many attempts a run has whose process is killed."""
 PER_SERVER = 10
-"""How many it has if it is the server that dies."""
+"""How many attempts a run has if it is the server that dies."""
 
 
 @dataclass
@@ -190,7 +189,7 @@ class Killing:
                 self.problems.append(f"run {run.id} was cancelled by nobody")
         else:
             code, attempts, hit = run.document["failure"]["code"], run.document["attempt"], self.hit[run.id]
-            killed = code == "run.killed" and hit and attempts >= PER_RUN
+            killed = code == "run.killed" and hit >= MOST_LOST
             if not killed and not (code == "run.lost" and attempts >= PER_SERVER):
                 self.problems.append(f"run {run.id} failed after {attempts} attempts and {hit} kills: {run.document['failure']}")
 

@@ -322,7 +322,8 @@ class Dispatcher:
             if not (run / "cancel").exists():
                 outcome = attempt(self.edition(spec.edition), spec, number, run, progress)
             if outcome is not None:
-                memory = retry.again(outcome, number, entry.memory, self._serving.largest_run)
+                before = (protocol.read(protocol.attempt_folder(run, n) / "outcome.json", Outcome) for n in range(1, number))
+                memory = retry.again(outcome, before, entry.memory, self._serving.largest_run)
                 if memory is not None and self._store.queue.again(entry.run, number, memory):
                     return
                 if outcome.failure is not None and outcome.failure.code == "run.out_of_memory":

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from forebay.run.protocol import Outcome
 
-MOST_ATTEMPTS = 3
-"""How often a run is tried whose process was killed, or died, for no reason that the run is known to have."""
+MOST_LOST = 3
+"""How many attempts may lose their process, killed or dead for no reason that the run is known to have, until the run has failed."""
 _PASSING = ("run.killed", "run.crashed")
 
 
-def again(outcome: Outcome, attempts: int, memory: int, largest: int) -> int | None:
+def lost(outcome: Outcome | None) -> bool:
+    """Whether this is how an attempt ended whose process was lost."""
+    return outcome is not None and outcome.failure is not None and outcome.failure.code in _PASSING
+
+
+def again(outcome: Outcome, before: Iterable[Outcome | None], memory: int, largest: int) -> int | None:
     """How many bytes the next attempt may take; None if there is to be none: the same would happen again.
 
-    `attempts`: how many there were; `memory`: what the last one might take; `largest`: what one may take at most.
+    `before`: how the earlier ones ended (None: with the server, which is no fault of theirs); `memory`: what the last one might take;
+    `largest`: what one may take at most.
     """
-    failure = outcome.failure
-    if failure is None:
-        return None
-    if failure.code == "run.out_of_memory":
+    if outcome.failure is not None and outcome.failure.code == "run.out_of_memory":
         return min(memory * 2, largest) if memory < largest else None
-    return memory if failure.code in _PASSING and attempts < MOST_ATTEMPTS else None
+    return memory if lost(outcome) and sum(map(lost, before)) + 1 < MOST_LOST else None
 
 
 def exhausted(outcome: Outcome) -> Outcome:

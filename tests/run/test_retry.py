@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forebay.run.protocol import Outcome
-from forebay.run.retry import MOST_ATTEMPTS, again, exhausted
+from forebay.run.retry import again, exhausted
 
 
 def failed(code: str) -> Outcome:
@@ -14,25 +14,27 @@ def failed(code: str) -> Outcome:
 
 def test_more_memory_is_tried_until_there_is_no_more() -> None:
     tried, memory = [], 300
-    while (more := again(failed("run.out_of_memory"), len(tried) + 1, memory, 1000)) is not None:
+    while (more := again(failed("run.out_of_memory"), [failed("run.out_of_memory")] * len(tried), memory, 1000)) is not None:
         tried.append(memory := more)
     assert tried == [600, 1000]
-    assert again(failed("run.out_of_memory"), 1, 2000, 1000) is None
+    assert again(failed("run.out_of_memory"), [], 2000, 1000) is None
 
 
 @pytest.mark.parametrize("code", ["run.killed", "run.crashed"])
 def test_an_attempt_that_was_lost_is_made_again_but_not_for_ever(code: str) -> None:
-    assert again(failed(code), 1, 300, 1000) == 300
-    assert again(failed(code), MOST_ATTEMPTS, 300, 1000) is None
+    assert again(failed(code), [], 300, 1000) == 300
+    # That the server died, or that there was too little memory, is no fault of its process.
+    assert again(failed(code), [None, failed("run.out_of_memory"), None, failed("run.killed")], 300, 1000) == 300
+    assert again(failed(code), [failed("run.killed"), None, failed("run.crashed")], 300, 1000) is None
 
 
 @pytest.mark.parametrize("code", ["run.stage_failed", "run.deadline", "input.rejected", "run.disk_full", "source.gone"])
 def test_what_would_fail_again_is_not_tried_again(code: str) -> None:
-    assert again(failed(code), 1, 300, 1000) is None
+    assert again(failed(code), [], 300, 1000) is None
 
 
 def test_what_succeeded_is_not_tried_again() -> None:
-    assert again(Outcome("succeeded", ()), 1, 300, 1000) is None
+    assert again(Outcome("succeeded", ()), [], 300, 1000) is None
 
 
 def test_a_run_that_had_all_there_is_is_told_so() -> None:

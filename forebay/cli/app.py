@@ -41,6 +41,7 @@ Inputs = Annotated[
     list[str] | None, Parameter(name=["--input", "-i"], help="NAME=FILE: rows for an input (CSV, Parquet, JSON, XLSX). Repeatable.")
 ]
 Params = Annotated[list[str] | None, Parameter(name=["--param", "-p"], help="NAME=VALUE: a parameter. Repeatable.")]
+To = Annotated[Path, Parameter(allow_leading_hyphen=True, help="The file; - is stdout.")]
 EditionNumber = Annotated[int | None, Parameter(help="Run on this edition instead of the current one.")]
 AcceptValid = Annotated[bool, Parameter(help="Go on with the valid rows of an input and keep the others in prepared/NAME.rejected.csv.")]
 
@@ -686,7 +687,7 @@ def runs_export(
     output: str,
     /,
     *,
-    to: Path,
+    to: To,
     format: Literal["parquet", "csv", "json", "arrow"] | None = None,
     force: bool = False,
     project: Folder_ = Path(),
@@ -699,8 +700,6 @@ def runs_export(
         The run's id, or the beginning or end of it, or `last`.
     output
         The output's name.
-    to
-        The file; - is stdout.
     format
         Parquet, CSV, JSON or Arrow; by default what the file's ending says.
     force
@@ -738,7 +737,7 @@ def promote(run: str, /, *, output: str | None = None, remove: bool = False, pro
 
 @app.command
 def template(
-    input: str, /, *, to: Path, format: Literal["csv", "xlsx"] | None = None, force: bool = False, project: Folder_ = Path()
+    input: str, /, *, to: To, format: Literal["csv", "xlsx"] | None = None, force: bool = False, project: Folder_ = Path()
 ) -> None:
     """Write an empty file for an input, to fill in and upload: its columns, and in a workbook the rules for each.
 
@@ -746,8 +745,6 @@ def template(
     ----------
     input
         Its name in forebay.yaml.
-    to
-        The file; - is stdout.
     format
         CSV or XLSX; by default what the file's ending says.
     force

@@ -132,7 +132,7 @@ def codes() -> set[str]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 area, dot, name = node.value.partition(".")
                 if node.value == "usage" or (
-                    dot and area in AREAS and re.fullmatch(r"[a-z_]+", name) and name not in ("json", "db", "lock")
+                    dot and area in AREAS and re.fullmatch(r"[a-z_]+", name) and name not in ("json", "db", "lock", "html")
                 ):
                     found.add(node.value)
             elif isinstance(node, ast.JoinedStr) and ast.unparse(node) == "f'split.{decision}'":

@@ -95,7 +95,8 @@ def prepare(
     if declared.hierarchy is not None:
         _explode(connection, declared, accepted, winners, bad, accept_valid=accept_valid)
     texts = ", ".join(
-        f"CASE WHEN length({text}) > {_LONGEST} THEN left({text}, {_LONGEST}) || '…' ELSE {text} END AS {text}" for text in ("value", "rule")
+        f"CASE WHEN length({text}) > {_LONGEST} THEN left({text}, {_LONGEST}) || '…' ELSE {text} END AS {text}"
+        for text in ("value", "rule")
     )
     told = f'SELECT "row", "column", {texts} FROM {bad} ORDER BY "row", "position"'
     shown = connection.execute(f"{told} LIMIT {_SHOWN}").fetchall()

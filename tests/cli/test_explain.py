@@ -16,7 +16,7 @@ import pytest
 from coffee import Project, in_here
 from small import SALES, Small, sales
 
-from forebay.cli import diagram, layout, show
+from forebay.cli import diagram, show
 from forebay.cli import explain as explaining
 from forebay.project import project as declared
 from forebay.project.edition import Compiled, Definition, SourceVersion

@@ -16,6 +16,7 @@ import pytest
 from coffee import Project, in_here
 from small import SALES, Small, sales
 
+from forebay import layout
 from forebay.cli import diagram, show
 from forebay.cli import explain as explaining
 from forebay.project import project as declared

@@ -37,7 +37,8 @@ _BY_CODE = {
 _BY_AREA = {
     "project": PROJECT, "file": PROJECT, "sql": PROJECT, "split": PROJECT, "tier2": PROJECT, "edition": PROJECT, "lake": PROJECT,
     "state": PROJECT, "server": PROJECT,
-    "parameter": REFUSED, "input": REFUSED, "access": REFUSED, "request": REFUSED, "run": RUN_FAILED, "verify": RUN_FAILED, "refresh": REFRESH_FAILED, "source": REFRESH_FAILED,
+    "parameter": REFUSED, "input": REFUSED, "access": REFUSED, "request": REFUSED,
+    "run": RUN_FAILED, "verify": RUN_FAILED, "refresh": REFRESH_FAILED, "source": REFRESH_FAILED,
     "check": REFRESH_FAILED,
 }  # fmt: skip
 

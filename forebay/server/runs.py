@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -67,12 +67,16 @@ def run(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
     return site.views.run(*site.views.seen(caller, run_id))
 
 
+def seen(run_id: str, site: TheSite, caller: TheCaller) -> None:
+    """What answers step by step has begun to, with 200, before it can say that there is no such run: so it is asked before."""
+    site.views.seen(caller, run_id)
+
+
 @router.get("/{run_id}/events", response_class=EventSourceResponse, operation_id="watch_run")
 async def events(
-    run_id: str, site: TheSite, caller: TheCaller, last_event_id: Annotated[str | None, Header()] = None
+    run_id: str, site: TheSite, seen: Annotated[None, Depends(seen)], last_event_id: Annotated[str | None, Header()] = None
 ) -> AsyncIterator[ServerSentEvent]:
     """The run whenever it changes, as server-sent events named `run`, until it has ended. Goes on after `Last-Event-ID`."""
-    site.views.seen(caller, run_id)
     after = int(last_event_id) if last_event_id and last_event_id.isdigit() and len(last_event_id) < 18 else 0
     async for event in site.hub.follow(run_id, after):
         yield ServerSentEvent(raw_data=event.data, event="run", id=str(event.id))

@@ -220,6 +220,22 @@ def test_whoever_does_not_say_what_they_want_is_hung_up_on(server: Operated, mon
         assert slow.recv(100) == b""
 
 
+def test_events_of_a_run_that_is_not_there_are_refused_before_they_begin(server: Operated) -> None:
+    answer = server.call("GET", "/v1/runs/nothing/events")
+    assert (answer.status_code, answer.json()["code"]) == (404, "run.unknown")
+
+
+# A refresh that fails, last: the sources stay broken
+
+
+def test_a_refresh_that_fails_is_logged_counted_and_delivered(server: Operated, hearer: Hearer) -> None:
+    server.project.write("data/sales/2026-12.csv", "day,shop,product,cups,revenue\n2026-12-01,Harbour,Chai,one,2.00\n")
+    found = eventually(lambda: [told for _, body in hearer.heard if (told := json.loads(body))["event"] == "refresh.failed"])[0]
+    assert found["said"]["code"] == "source.unreadable" and found["project"] == "coffee"
+    assert server.until(lambda: server.said("refresh", said="failed", code="source.unreadable", level="warning"))
+    assert server.metrics()['forebay_refreshes_total{outcome="failed"}'] >= 1
+
+
 # The end
 
 

@@ -75,6 +75,7 @@ class Killing:
         self.store = Store(small.lake.state)
         self.lake = small.lake
         self.stop = threading.Event()
+        self.clients = [Client(project=self.folder, patience=3600) for _ in range(self.users)]
 
     def run(self, kills: int) -> dict[str, Any]:
         """Kill that often; what was done, in figures. Raises AssertionError if anything was wrong."""
@@ -153,7 +154,7 @@ class Killing:
     def _use(self, number: int) -> None:
         chance = random.Random(f"{self.seed} {number}")
         try:
-            with Client(project=self.folder, patience=3600) as client:
+            with self.clients[number] as client:
                 while not self.stop.is_set():
                     mine = [self._submit(client, chance, f"{number}-{n}-{chance.random()}") for n in range(chance.randrange(1, 4))]
                     for asked in mine:
@@ -212,7 +213,9 @@ class Killing:
                 won = known.status == "succeeded" and attempt.name == str(known.attempt)
                 assert left == ({"results"} if won else set()), f"{attempt} of {known} holds {left}"
         assert eventually(lambda: not self._at_work()), "processes are left"
-        assert "Traceback" not in self.server.talk(), self.server.talk()
+        # The process that forks attempts may say so when the server dies that talks to it.
+        told = [trace for trace in self.server.talk().split("Traceback")[1:] if "multiprocessing/forkserver.py" not in trace]
+        assert told == [], told
 
 
 def _held(lock: Path) -> bool:

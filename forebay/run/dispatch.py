@@ -40,8 +40,8 @@ UNKNOWN = 10.0
 """Seconds that a run is thought to take of which nothing is known."""
 _TICK = 1.0
 """Seconds after which the queue is looked at even if nobody called."""
-_FORESEE = 0.5
-"""Seconds for which what was foreseen will do."""
+_FORESEE, _FORESEE_EACH = 0.5, 0.02
+"""Seconds for which what was foreseen will do, and more for each run that waits: whoever watches one is told of each of its places."""
 _SETTLE = 2.0
 """Seconds after which is looked for runs whose process died, be it one of the command line's."""
 
@@ -88,6 +88,7 @@ class Dispatcher:
     def start(self) -> None:
         """Take up what is queued, and what a server left that died."""
         warm()
+        self._held = self._store.hold()
         settle(self._lake, self._store)
         self._thread.start()
 
@@ -98,6 +99,7 @@ class Dispatcher:
         until = time.monotonic() + self._serving.grace
         for thread in list(self._threads.values()):
             thread.join(max(0.0, until - time.monotonic()))
+        self._held.close()
 
     # What callers ask
 
@@ -268,7 +270,7 @@ class Dispatcher:
                 self._threads[one.run] = thread
                 thread.start()
             running = list(self._running.values())
-        if time.monotonic() - self._foreseen_at < _FORESEE and waiting:
+        if waiting and time.monotonic() - self._foreseen_at < max(_FORESEE, _FORESEE_EACH * len(waiting)):
             return
         before, self._places = self._places, admit.foresee(waiting, running, self._served, self._capacity, now)
         self._foreseen_at = time.monotonic()

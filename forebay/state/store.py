@@ -158,7 +158,9 @@ class Store:
     """The state of one project. Safe to open from several processes."""
 
     def __init__(self, file: Path) -> None:
-        self._engine: Engine = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool, connect_args={"timeout": 30})
+        # Each connection is one thread's at a time; the one that a server holds is closed by whichever thread ends it.
+        arguments = {"timeout": 30, "check_same_thread": False}
+        self._engine: Engine = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool, connect_args=arguments)
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "handle_error", _explain)
         self.queue = Queue(self._engine, _run, self._alone)
@@ -173,6 +175,12 @@ class Store:
             raise ForebayError(
                 "state.version", f"written by another version of Forebay (schema {found}, this one writes {SCHEMA})", where=str(file)
             )
+
+    def hold(self) -> Connection:
+        """A connection to keep open, for who has much to do: when the last one is closed, SQLite writes its log back, which takes longer
+        than most of what is asked of it.
+        """
+        return self._engine.connect()
 
     def _schema(self) -> tuple[int | None, bool]:
         """The schema the tables were made with, None if they are not; and whether all of them are there."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import count
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from forebay.run import admit
 from forebay.run.admit import Capacity, Running, Waiting, choose, foresee, forgotten
 
 GB = 10**9
+leisurely = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def play(
@@ -61,6 +62,7 @@ def runs(draw: some.DrawFn, most: int = 25, span: float = 300.0) -> list[Waiting
     return draw(some.lists(one, min_size=1, max_size=most))
 
 
+@leisurely
 @given(runs(), capacities, some.dictionaries(some.sampled_from("abc"), some.floats(0, 1000)))
 def test_there_is_always_room_for_what_goes_on_and_every_run_gets_its_turn(arrivals, capacity, served) -> None:
     begun = play(arrivals, capacity, served)
@@ -68,7 +70,7 @@ def test_there_is_always_room_for_what_goes_on_and_every_run_gets_its_turn(arriv
     assert all(begun[one.run] >= one.since for one in arrivals)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(leisurely, max_examples=20)
 @given(
     some.integers(1, 3), some.integers(1, 8), some.floats(0, 300), some.integers(1, 5), some.floats(0.5, 5.0), some.floats(1, 100)
 )  # fmt: skip
@@ -84,7 +86,7 @@ def test_small_runs_that_keep_coming_hold_up_no_large_one_for_ever(workers, memo
     assert "large" in begun
 
 
-@settings(deadline=None)
+@leisurely
 @given(some.integers(1, 3), some.floats(1, 60), some.floats(0, 2000))
 def test_one_run_does_not_stand_behind_the_hundred_of_somebody_else(workers, seconds, came) -> None:
     """However long those have been waiting."""
@@ -93,6 +95,7 @@ def test_one_run_does_not_stand_behind_the_hundred_of_somebody_else(workers, sec
     assert begun["one"] - came <= 2 * seconds
 
 
+@leisurely
 @given(some.lists(some.floats(0.1, 100), min_size=1, max_size=20, unique=True))
 def test_of_one_users_runs_that_come_at_once_the_small_ones_go_first(sizes) -> None:
     begun = play([Waiting(f"{i}", "one", GB, seconds, 0.0) for i, seconds in enumerate(sizes)], Capacity(1, GB))
@@ -111,6 +114,7 @@ def test_a_run_that_wants_more_memory_than_there_is_goes_alone() -> None:
     assert choose([huge, small], [Running("b", GB, 0, 1)], {"b": 500.0}, capacity, admit.PATIENCE + 1) is None
 
 
+@leisurely
 @given(runs(span=0.0), capacities, some.dictionaries(some.sampled_from("abc"), some.floats(0, 1000)))
 def test_what_is_foreseen_is_what_happens_if_nothing_else_comes(arrivals, capacity, served) -> None:
     begun = play(arrivals, capacity, served)

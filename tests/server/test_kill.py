@@ -12,5 +12,5 @@ from killing_server import Killing
 def test_a_server_and_its_runs_killed_at_random_moments_lose_and_double_nothing(tmp_path: Path) -> None:
     done = Killing(tmp_path / "killed", seed=3).run(15)
     assert done["kills"]["server"] >= 2
-    assert done["kills"]["run"] >= 5
+    assert done["kills"]["run"] >= 3
     assert done["succeeded"] >= 5

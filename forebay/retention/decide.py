@@ -50,10 +50,20 @@ def runs(ended: Iterable[Ended], retention: Retention, now: float) -> list[str]:
     return gone[::-1]
 
 
-def inputs(kept: Mapping[str, float], read: Collection[str], retention: Retention, now: float) -> list[str]:
-    """The uploads to remove, by their SHA-256: those that no run reads and that were last given too long ago."""
-    age = max(retention.inputs_days * DAY, retention.grace_hours * HOUR)
-    return sorted(name for name, at in kept.items() if name not in read and now - at > age)
+def inputs(
+    kept: Mapping[str, float], read: Collection[str], retention: Retention, now: float, removed: Collection[str] = ()
+) -> list[str]:
+    """The uploads to remove, by their SHA-256: those that no run reads and that were last given too long ago.
+
+    Of `removed` ones the grace is enough: whoever gave them wants them no more.
+    """
+    grace, age = retention.grace_hours * HOUR, inputs_age(retention)
+    return sorted(name for name, at in kept.items() if name not in read and now - at > (grace if name in removed else age))
+
+
+def inputs_age(retention: Retention) -> float:
+    """Seconds for which an upload is kept that no run reads."""
+    return max(retention.inputs_days * DAY, retention.grace_hours * HOUR)
 
 
 def text(at: float) -> str:

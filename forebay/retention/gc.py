@@ -127,7 +127,8 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
     expired = expiry.expected() if dry_run else expiry.carry_out()
     over, waiting, freed = _orphans(lake, store, orphans, needed, retention, at, dry_run)
     runs, run_bytes = _runs(lake, store, retention, at, dry_run)
-    inputs, input_bytes, told = _inputs(lake, set(runs), retention, at, dry_run)
+    inputs, input_bytes, told = _inputs(lake, store, set(runs), retention, at, dry_run)
+    input_bytes += _prepared(lake, inputs, at - decide.inputs_age(retention), dry_run)
     result_snapshots, result_files, result_bytes, left = _results(lake, before, dry_run)
     if not dry_run:
         store.did(GC)
@@ -227,12 +228,11 @@ class _Spec(msgspec.Struct, frozen=True):
 
 
 def _inputs(
-    lake: Lake, gone_runs: Collection[str], retention: Retention, now: float, dry_run: bool
+    lake: Lake, store: Store, gone_runs: Collection[str], retention: Retention, now: float, dry_run: bool
 ) -> tuple[tuple[str, ...], int, tuple[str, ...]]:
     """Delete uploads that no run reads any more. Their names, the bytes freed, and what to tell."""
-    age = max(retention.inputs_days * decide.DAY, retention.grace_hours * decide.HOUR)
-    kept = {folder.name: _touched(folder) for folder in _inside(lake.inputs)}
-    if all(now - at <= age for at in kept.values()):
+    kept, removed = {folder.name: _touched(folder) for folder in _inside(lake.inputs)}, store.uploads.removed()
+    if not decide.inputs(kept, (), retention, now, removed):
         return (), 0, ()
     read: set[str] = set()
     for run in _inside(lake.runs):
@@ -245,14 +245,35 @@ def _inputs(
         except (OSError, msgspec.DecodeError) as error:
             return (), 0, (f"uploads were left, because what run {run.name} reads cannot be told: {error}",)
         read.update(upload.sha256 for upload in spec.uploads if upload.sha256)
-    gone = decide.inputs(kept, read, retention, now)
+    gone = decide.inputs(kept, read, retention, now, removed)
     freed = sum(_size(lake.inputs / name) for name in gone)
     if not dry_run:
+        store.uploads.forget(gone, now)
         for name in gone:
-            _delete_upload(lake.inputs / name, now - age)
+            _delete_upload(lake.inputs / name, kept[name])
         for left in lake.inputs.glob(f".*{_GONE}"):
             shutil.rmtree(left, ignore_errors=True)
     return tuple(gone), freed, ()
+
+
+def _prepared(lake: Lake, gone: Collection[str], before: float, dry_run: bool) -> int:
+    """Delete what examinations left of uploads that have gone, and what has not been touched since `before`. The bytes freed."""
+    over = []
+    for folder in _inside(lake.prepared):
+        try:
+            sha256 = msgspec.json.decode((folder / "ready.json").read_bytes(), type=_Upload).sha256
+        except (OSError, msgspec.DecodeError):
+            sha256 = None  # it is no use to anybody
+        if sha256 is None or sha256 in gone or not (lake.inputs / sha256).exists() or _touched(folder) < before:
+            over.append(folder)
+    # Those that go on are younger than any deadline.
+    over += [folder for folder in _inside(lake.examined) if _touched(folder) < min(before, time.time() - decide.DAY)]
+    freed = sum(_size(folder) for folder in over)
+    if not dry_run:
+        _delete(over)
+        for left in (*lake.prepared.glob(f".*{_GONE}"), *lake.examined.glob(f".*{_GONE}")):
+            shutil.rmtree(left, ignore_errors=True)
+    return freed
 
 
 def _results(lake: Lake, before: float, dry_run: bool) -> tuple[int, int, int, tuple[str, ...]]:

@@ -13,11 +13,9 @@ import queue
 import shutil
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
-from forebay.engines import duckdb
 from forebay.errors import ForebayError, nearest
 from forebay.lake.root import Lake
 from forebay.project.edition import Edition
@@ -164,11 +162,3 @@ def declared_input(edition: Edition, name: str) -> Input:
 
 def _found(upload: Uploaded, known: PreparedInput) -> Outcome:
     return Outcome("succeeded", (), inputs={upload.input: known})
-
-
-def report(file: Path, offset: int, limit: int) -> tuple[int, list[tuple[int, str, str | None, str]]]:
-    """How many rules are broken, by a report, and some of them: row, column, value, rule."""
-    with duckdb.scratch() as connection:
-        total = duckdb.parquet_rows(connection, [str(file)])
-        rows = f"{duckdb.files([str(file)], 'parquet', {}, {})} LIMIT {limit} OFFSET {offset}"
-        return total, connection.execute(rows).fetchall()

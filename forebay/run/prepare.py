@@ -94,10 +94,8 @@ def prepare(
     winners = f"{declared.name}__winners"
     if declared.hierarchy is not None:
         _explode(connection, declared, accepted, winners, bad, accept_valid=accept_valid)
-    texts = ", ".join(
-        f"CASE WHEN length({text}) > {_LONGEST} THEN left({text}, {_LONGEST}) || '…' ELSE {text} END AS {text}"
-        for text in ("value", "rule")
-    )
+    cut = "CASE WHEN length({0}) > {1} THEN left({0}, {1}) || '…' ELSE {0} END AS {0}"
+    texts = ", ".join(cut.format(text, _LONGEST) for text in ("value", "rule"))
     told = f'SELECT "row", "column", {texts} FROM {bad} ORDER BY "row", "position"'
     shown = connection.execute(f"{told} LIMIT {_SHOWN}").fetchall()
     total, bad_rows = _one(connection, f'SELECT count(*), count(DISTINCT "row") FROM {bad}')

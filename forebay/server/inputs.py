@@ -10,7 +10,7 @@ import secrets
 import time
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from forebay.errors import ForebayError, size
 from forebay.run import examine
+from forebay.run.pages import page
 from forebay.run.protocol import Outcome
 from forebay.run.request import Kept, base_name, check_ending, keeping
 from forebay.server import resources
@@ -30,12 +31,14 @@ from forebay.state.uploads import Uploaded
 
 router = APIRouter(prefix="/v1/inputs", tags=["inputs"])
 _BLOCK = 1 << 20
-_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}, "required": True}
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv; charset=utf-8": {}}}}
+_KNOWN: dict[int | str, dict[str, Any]] = {200: {"model": resources.Upload}}
+_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
 # The limit is the server's `max_upload`, which is kept to below.
 _ANY_SIZE = 1 << 62
 
 
-@router.post("", status_code=202, max_body_size=_ANY_SIZE, openapi_extra={"requestBody": _BODY})
+@router.post("", status_code=202, operation_id="upload_input", responses=_KNOWN, max_body_size=_ANY_SIZE, openapi_extra=_BODY)
 async def upload(
     request: Request,
     site: TheSite,
@@ -66,7 +69,7 @@ async def upload(
     return site.views.upload(found)
 
 
-@router.get("")
+@router.get("", operation_id="list_inputs")
 def uploads(
     site: TheSite,
     caller: TheCaller,
@@ -77,7 +80,7 @@ def uploads(
     return [site.views.upload(one) for one in site.store.uploads.seen_by(None if caller.operator else caller.user, input, limit)]
 
 
-@router.get("/{upload_id}")
+@router.get("/{upload_id}", operation_id="get_input")
 async def uploaded(
     upload_id: str,
     site: TheSite,
@@ -98,7 +101,7 @@ async def uploaded(
     return site.views.upload(found)
 
 
-@router.delete("/{upload_id}", status_code=204)
+@router.delete("/{upload_id}", status_code=204, operation_id="remove_input")
 def remove(upload_id: str, site: TheSite, caller: TheCaller) -> None:
     """Remove an upload. Runs that were given it keep its rows as long as they are kept themselves."""
     found = _owned(site, caller, upload_id)
@@ -108,7 +111,7 @@ def remove(upload_id: str, site: TheSite, caller: TheCaller) -> None:
     site.note(caller, "remove", found.id, found.filename)
 
 
-@router.post("/{upload_id}/share")
+@router.post("/{upload_id}/share", operation_id="share_input")
 def share_upload(upload_id: str, asked: resources.Share, site: TheSite, caller: TheCaller) -> resources.Upload:
     """Let every user see an upload and run with it, or only its owner."""
     found = _owned(site, caller, upload_id)
@@ -117,7 +120,7 @@ def share_upload(upload_id: str, asked: resources.Share, site: TheSite, caller: 
     return site.views.upload(msgspec.structs.replace(found, shared=asked.shared))
 
 
-@router.get("/{upload_id}/report")
+@router.get("/{upload_id}/report", operation_id="get_input_report")
 def report(
     upload_id: str,
     site: TheSite,
@@ -130,11 +133,13 @@ def report(
     file, _ = _files(found)
     if file is None:
         return resources.Report(total=0, rows=[])
-    total, rows = examine.report(file, offset, limit)
-    return resources.Report(total=total, rows=[resources.BrokenRule(row=r, column=c, value=v, rule=rule) for r, c, v, rule in rows])
+    found_ = page(file, offset=offset, limit=limit)
+    names = [column.name for column in found_.columns]
+    rows = [resources.BrokenRule(**dict(zip(names, row, strict=True))) for row in found_.rows]  # type: ignore[arg-type]
+    return resources.Report(total=found_.total, rows=rows)
 
 
-@router.get("/{upload_id}/rejected.csv", response_class=FileResponse, responses={200: {"content": {"text/csv": {}}}})
+@router.get("/{upload_id}/rejected.csv", response_class=FileResponse, responses=_CSV, operation_id="get_rejected_rows")
 def rejected(upload_id: str, site: TheSite, caller: TheCaller) -> FileResponse:
     """The rows of an upload that break rules, as it had them, each with its number and the reasons: to be mended and uploaded."""
     found = _seen(site, caller, upload_id)

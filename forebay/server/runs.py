@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -119,7 +120,12 @@ def kept_inputs(site: Site, caller: Caller, inputs: dict[str, str]) -> dict[str,
             raise ForebayError("input.not_found", f"there is no upload `{id_}` that you may see", advice="GET /v1/inputs lists them")
         if found.input != name:
             raise ForebayError("input.unknown", f"upload `{id_}` is for input `{found.input}`, not `{name}`", advice="Upload it again")
-        kept[name] = Kept(found.sha256, site.lake.inputs / found.sha256 / found.filename)
+        file = site.lake.inputs / found.sha256 / found.filename
+        if not file.exists():
+            raise ForebayError("input.not_found", f"the file of upload `{id_}` is no longer kept", advice="Upload it again")
+        # Used is as good as given: it is not collected just now.
+        os.utime(file.parent)
+        kept[name] = Kept(found.sha256, file)
     return kept
 
 

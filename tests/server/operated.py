@@ -150,7 +150,7 @@ class Hearer:
 
 def eventually(look: Callable[[], Any]) -> Any:
     """What `look` gives, once it gives something."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 400
     while not (found := look()):
         assert time.monotonic() < end
         time.sleep(0.02)

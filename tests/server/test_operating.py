@@ -229,10 +229,10 @@ def test_events_of_a_run_that_is_not_there_are_refused_before_they_begin(server:
 
 
 def test_a_refresh_that_fails_is_logged_counted_and_delivered(server: Operated, hearer: Hearer) -> None:
-    server.project.write("data/sales/2026-12.csv", "day,shop,product,cups,revenue\n2026-12-01,Harbour,Chai,one,2.00\n")
+    server.project.write("data/sales/2026-12.csv", "day,shop,product,cups,revenue\n2026-12-01,Harbour,Chai,0,2.00\n")
+    assert server.until(lambda: server.said("refresh", said="failed", code="check.failed", level="warning"))
     found = eventually(lambda: [told for _, body in hearer.heard if (told := json.loads(body))["event"] == "refresh.failed"])[0]
-    assert found["said"]["code"] == "source.unreadable" and found["project"] == "coffee"
-    assert server.until(lambda: server.said("refresh", said="failed", code="source.unreadable", level="warning"))
+    assert found["said"]["code"] == "check.failed" and found["project"] == "coffee"
     assert server.metrics()['forebay_refreshes_total{outcome="failed"}'] >= 1
 
 

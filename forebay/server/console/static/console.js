@@ -218,7 +218,7 @@
       clear();
       const parameters = {}, inputs = {};
       for (const control of all("[data-parameter]", ask)) {
-        if (control.validity.badInput) { complain(control.name, "This is no value of its type.").focus(); return; }
+        if (control.validity?.badInput) { complain(control.name, "This is no value of its type.").focus(); return; }
         if (control.type === "checkbox") parameters[control.name] = control.checked;
         else if (control.value !== "") parameters[control.name] = control.value;
       }
@@ -271,13 +271,11 @@
       rejected();
       if (!id) { examined.replaceChildren(); return; }
       let found;
-      for (let wait = 150; ; wait = Math.min(wait * 1.5, 2000)) {
-        try { found = await api(`/v1/inputs/${encodeURIComponent(id)}`); } catch (problem) { complain(name, problem.title); return; }
+      for (let wait = 0; ; wait = 20) {
+        try { found = await api(`/v1/inputs/${encodeURIComponent(id)}?wait=${wait}`); } catch (problem) { complain(name, problem.title); return; }
         if (mine !== asked) return;
         if (found.status !== "checking") break;
         examined.replaceChildren(made("span", { class: "status running" }, `Checking ${found.filename}`));
-        await new Promise((done) => setTimeout(done, wait));
-        if (mine !== asked) return;
       }
       select.dataset.status = found.status;
       rejected();
@@ -289,7 +287,7 @@
         examined.replaceChildren(made("span", { class: "status bad" }, "It cannot be used"));
         complain(name, [failure.where, failure.what, failure.advice].filter(Boolean).join(". "));
       } else {
-        examined.replaceChildren(made("span", { class: "status bad" }, `${plural(found.rejected, "row")} of ${count(found.rows)} break rules (${plural(found.bad_total, "broken rule")})`));
+        examined.replaceChildren(made("span", { class: "status bad" }, `${plural(found.rejected, "row")} of ${count(found.rows)} break rules`), " ", made("a", { href: `/v1/inputs/${encodeURIComponent(found.id)}/rejected.csv`, download: true }, "Download these rows"));
         bad(found, 0);
       }
     };
@@ -307,7 +305,7 @@
       const table = made("table", {}, made("caption", { class: "unseen" }, `Rows of ${found.filename} that break rules`),
         made("thead", {}, made("tr", {}, ...["Row", "Column", "Value", "Rule"].map((text, index) => made("th", { scope: "col", class: index ? "" : "num" }, text)))),
         made("tbody", {}, ...page.rows.map((row) => made("tr", {},
-          made("td", { class: "num" }, row.row == null ? "–" : count(row.row)), made("th", { scope: "row" }, row.column ?? "–"),
+          made("td", { class: "num" }, row.row == null ? "–" : count(row.row)), made("th", { scope: "row" }, row.column || "–"),
           made("td", {}, row.value == null ? made("i", { class: "null" }, "none") : String(row.value)), made("td", { class: "long" }, row.rule ?? "")))));
       const last = Math.min(offset + limit, page.total);
       const step = (text, label, to, able) => {

@@ -17,6 +17,7 @@ from forebay.server.problems import MEDIA_TYPE
 TAGS = {
     "runs": "Ask for runs, watch them, and fetch what they gave.",
     "inputs": "Upload files for inputs, and see which of their rows break rules.",
+    "results": "What runs gave: files, pages of rows, how runs differ, and publishing.",
     "what there is": "Calculations, sources, tables and editions.",
     "operations": "For those who run the server.",
 }

@@ -24,7 +24,11 @@ from forebay.state.queue import Request
 from forebay.state.store import Run
 
 router = APIRouter(prefix="/v1", tags=["results"])
-_FILES: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}}
+_BINARY = {"type": "string", "format": "binary"}
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {kind: {"schema": {"type": "array"} if form == "json" else _BINARY} for form, kind in MEDIA_TYPES.items()}}
+}
+_EMPTY: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv; charset=utf-8": {"schema": _BINARY}}}}
 _COMPARING = threading.Lock()
 """Comparing takes memory, which is the server's own: one at a time."""
 _TEMPLATES = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -75,7 +79,7 @@ def publish(run_id: str, asked: resources.Promotion, site: TheSite, caller: TheC
     return [resources.Promoted(table=one.table, rows=one.rows, runs=one.runs, total=one.total) for one in done]
 
 
-@router.get("/templates/{name}.{format}", response_class=Response, operation_id="get_template")
+@router.get("/templates/{name}.{format}", response_class=Response, responses=_EMPTY, operation_id="get_template")
 def empty_file(name: str, format: str, site: TheSite, caller: TheCaller) -> Response:
     """An empty file for an input, to fill in and upload: CSV, or XLSX with the rules for each column."""
     inputs = {declared.name: declared for declared in site.dispatcher.edition().project.inputs}

@@ -61,7 +61,7 @@ def test_a_browser_signs_in_by_a_link_once(served: Served) -> None:
 
 def test_a_browser_signs_in_by_a_key_and_out_when_that_is_revoked(served: Served) -> None:
     secret = served.user("emma")
-    with httpx.Client(base_url=served.url) as browser:
+    with httpx.Client(base_url=served.url, headers={"Origin": served.url}) as browser:
         assert browser.post("/sign-in", data={"key": secret}).status_code == 303
         assert browser.get("/v1/runs").status_code == 200
         store = Store(served.lake / "state.db")

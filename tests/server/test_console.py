@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from browser import Visit, browsing
+from serving import Served
 from small import Small
-
-from forebay.state.store import Store
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -41,6 +35,7 @@ CALCULATIONS = {
         "create table broken as\nselect\n    g,\n    cast($text as integer) as n\nfrom fine",
         "parameters": {"text": {"type": "varchar", "default": "seven"}},
     },
+    "many": {"sql": "create table result as select 'name ' || i as name, i as n from range(120) r(i) order by n"},
     # Takes minutes, in one statement.
     "slow": {
         "sql": "create table result as select count(*) + $more as n from range(1000000000) as a, range(1000000000) as b",
@@ -57,54 +52,6 @@ INPUTS = {
         "unique": [["g"]],
     }
 }
-
-
-class Served:
-    """A project that is being served."""
-
-    def __init__(self, folder: Path) -> None:
-        self.lake = folder / "lake"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "forebay", "serve", "--json", "--port", "0", "-C", str(folder)],
-            stdout=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "PYTHONWARNINGS": "error"},
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        where = json.loads(self.process.stdout.readline())
-        self.url, self.link = where["url"], where["link"]
-
-    def until(self, holds: Callable[[], object]) -> None:
-        end = time.monotonic() + 120
-        while not holds():
-            assert time.monotonic() < end
-            time.sleep(0.1)
-
-    def ready(self) -> Served:
-        self.until(lambda: httpx.get(f"{self.url}/ready").status_code == 200)
-        return self
-
-    @property
-    def own_key(self) -> str:
-        return (self.lake / "server" / "key").read_text()
-
-    def user(self, name: str, role: str = "user") -> str:
-        return Store(self.lake / "state.db").keys.add(name, role)[1]
-
-    def call(self, method: str, path: str, key: str | None = None, **options: Any) -> Any:
-        answer = httpx.request(method, self.url + path, headers={"Authorization": f"Bearer {key or self.own_key}"}, timeout=60, **options)
-        assert answer.status_code < 300, answer.text
-        return answer.json()
-
-    def done(self, key: str | None = None, **asked: Any) -> str:
-        """The id of a run that has ended."""
-        run_id: str = self.call("POST", "/v1/runs", key, json=asked)["id"]
-        self.until(lambda: self.call("GET", f"/v1/runs/{run_id}", key)["finished_at"])
-        return run_id
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(60)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 def declared(folder: Path) -> Small:
@@ -227,6 +174,64 @@ def test_from_a_form_to_a_chart_a_download_and_a_comparison(served: Served, visi
     assert page.get_by_text("Matched by g").is_visible()
 
 
+def test_bad_rows_are_shown_until_the_file_is_mended(served: Served, visit: Visit, tmp_path: Path) -> None:
+    bad, good = tmp_path / "bad.csv", tmp_path / "good.csv"
+    bad.write_text("g,factor\n" + "".join(f"nowhere{n},2\n" for n in range(30)) + "g1,9\n,1\ng2,3\n")
+    good.write_text("g,factor\ng1,4\ng2,3\n")
+    visit.sign_in(served.user("uploader"))
+    page = visit.go("/calculations/sums")
+    page.get_by_label("Upload a file for factors").set_input_files(bad)
+    page.get_by_text("32 rows of 33 break rules").wait_for()
+    report = page.get_by_role("table", name="Rows of bad.csv that break rules")
+    report.get_by_role("row").filter(has_text="nowhere0").wait_for()
+    assert not report.get_by_text("nowhere29").count()
+    page.get_by_role("button", name="Broken rules after").click()
+    report.get_by_role("row").filter(has_text="nowhere29").wait_for()
+    assert report.get_by_role("row").filter(has_text="factor").filter(has_text="9").count()
+    with page.expect_download() as loading:
+        page.get_by_role("link", name="Download these rows").click()
+    assert "nowhere7" in Path(loading.value.path()).read_text()
+    assert page.get_by_label("Go on with the valid rows").is_visible()
+
+    page.get_by_label("Upload a file for factors").set_input_files(good)
+    page.get_by_text("Every row is valid: 2 rows").wait_for()
+    assert not report.count() or not report.is_visible()
+    assert not page.get_by_label("Go on with the valid rows").is_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("heading", name="sums Succeeded").wait_for()
+    assert page.get_by_text("good.csv").is_visible()
+
+    # The earlier file is still there, and its valid row will do.
+    page.get_by_role("link", name="Change and run").click()
+    page.get_by_text("Every row is valid: 2 rows").wait_for()
+    page.get_by_label("File", exact=True).select_option(label=next(o for o in page.get_by_label("File", exact=True).inner_text().splitlines() if "bad.csv" in o).strip())
+    page.get_by_label("Go on with the valid rows").check()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("heading", name="sums Succeeded").wait_for()
+    page.get_by_text("the run went on without those rows").wait_for()
+    with page.expect_download() as loading:
+        page.goto(served.url + "/calculations/sums", wait_until="domcontentloaded")
+        page.get_by_text("Columns and rules").click()
+        page.get_by_role("link", name="CSV", exact=True).click()
+    assert Path(loading.value.path()).read_text(encoding="utf-8-sig").strip() == "g,factor"
+
+
+def test_rows_are_sorted_searched_and_paged(served: Served, visit: Visit) -> None:
+    visit.sign_in(served.own_key)
+    page = visit.go(f"/runs/{served.done('many')['id']}")
+    page.get_by_text("1–50 of 120").wait_for()
+    page.get_by_role("button", name="Rows after").click()
+    page.get_by_text("51–100 of 120").wait_for()
+    page.get_by_role("button", name="n", exact=True).click()
+    page.get_by_text("1–50 of 120").wait_for()
+    assert page.get_by_role("columnheader", name="n", exact=True).get_attribute("aria-sort") == "descending"
+    page.get_by_role("row").nth(1).filter(has_text="119").wait_for()
+    page.get_by_label("Find").fill("name 7")
+    page.get_by_text("1–11 of 11").wait_for()
+    page.get_by_role("button", name="Promote").click()
+    page.get_by_text("result is published").first.wait_for()
+
+
 def test_progress_is_seen_and_a_run_can_be_cancelled(served: Served, visit: Visit) -> None:
     visit.sign_in(served.own_key)
     page = visit.go("/calculations/slow")
@@ -243,7 +248,7 @@ def test_progress_is_seen_and_a_run_can_be_cancelled(served: Served, visit: Visi
 
 
 def test_a_failed_run_shows_the_line_and_what_to_do(served: Served, visit: Visit) -> None:
-    run = served.done(calculation="fails")
+    run = served.ended(served.submit("fails")["id"])["id"]
     visit.sign_in(served.own_key)
     page = visit.go(f"/runs/{run}")
     page.get_by_role("heading", name="Why it failed").wait_for()
@@ -257,7 +262,7 @@ def test_a_failed_run_shows_the_line_and_what_to_do(served: Served, visit: Visit
 
 def test_two_users_do_not_see_each_others_runs(served: Served, browser: Browser, visit: Visit) -> None:
     ann, bob = served.user("ann"), served.user("bob")
-    run = served.done(ann, calculation="sums", parameters={"least": 3})
+    run = served.done("sums", ann, parameters={"least": 3})["id"]
     visit.sign_in(bob)
     page = visit.go(f"/runs/{run}")
     page.get_by_role("heading", name="There is no run").wait_for()
@@ -290,8 +295,8 @@ def test_the_data_page_tells_what_is_made_of_what(served: Served, visit: Visit) 
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_and_are_legible(served: Served, browser: Browser, width: int, scheme: str) -> None:
-    run = served.done(calculation="sums", parameters={"least": 1})
-    other = served.done(calculation="sums", parameters={"least": 2})
+    run = served.done("sums", parameters={"least": 1})["id"]
+    other = served.done("sums", parameters={"least": 2})["id"]
     visit = Visit(browser, served.url, width, scheme)
     visit.sign_in(served.own_key)
     for path in ("/", "/runs", "/data", "/calculations/sums", f"/runs/{run}", f"/runs/{run}/compare/{other}"):

@@ -14,7 +14,6 @@ from fastapi.routing import APIRoute
 from forebay.errors import ForebayError
 from forebay.refresh import history
 from forebay.refresh.status import Status
-from forebay.run.diff import diff
 from forebay.run.export import MEDIA_TYPES
 from forebay.run.protocol import RunSpec
 from forebay.server import problems, resources
@@ -25,6 +24,7 @@ from forebay.server.console.fields import fields
 from forebay.server.console.figures import durations
 from forebay.server.console.lineage import lineage
 from forebay.server.console.rendering import page
+from forebay.server.results import compared
 from forebay.server.site import Site
 from forebay.server.views import ENDED
 
@@ -94,8 +94,7 @@ def calculation(
     found = site.views.calculation(edition, name)
     spec = None
     if like is not None:
-        site.views.seen(caller, like)
-        spec = site.views.spec(like)
+        spec = site.views.spec(site.views.seen(caller, like)[0].id)
     uploads = {
         one.name: [site.views.upload(upload) for upload in site.store.uploads.seen_by(caller.user, one.name, 50)] for one in found.inputs
     }
@@ -103,8 +102,7 @@ def calculation(
     return page(
         request, "calculation.html", caller, calculation=found, fields=fields(found.parameters, spec.parameters if spec else None),
         uploads=uploads, chosen=_chosen(spec, uploads), accept_valid=bool(spec and spec.accept_valid), like=like,
-        runs=site.views.lines(lines), max_upload=site.serving.max_upload, takes_uploads=_has(request, "/v1/inputs"),
-        templates=_has(request, "/v1/templates/"),
+        runs=site.views.lines(lines), max_upload=site.serving.max_upload,
     )  # fmt: skip
 
 
@@ -142,9 +140,8 @@ def run(request: Request, run_id: str, site: TheSite, caller: TheCaller) -> Resp
     return page(
         request, "run.html", caller, run=shown, ended=shown.status in ENDED, mine=queued is not None and caller.owns(queued.owner),
         kept=spec is not None, excerpt=excerpt(spec, shown.failure, shown.steps), now_=spec.now if spec else None,
-        others=[line for line in site.views.lines(others) if line.id != found.id], formats=MEDIA_TYPES, known=shown.calculation
-        in rendering.calculations(site), paged=_has(request, "/v1/runs/{run_id}/results/{output}/rows"),
-        promotes=_has(request, "/v1/runs/{run_id}/promote"),
+        others=[line for line in site.views.lines(others) if line.id != found.id], formats=MEDIA_TYPES,
+        known=shown.calculation in rendering.calculations(site),
     )  # fmt: skip
 
 
@@ -152,7 +149,7 @@ def run(request: Request, run_id: str, site: TheSite, caller: TheCaller) -> Resp
 def compare(request: Request, a: str, b: str, site: TheSite, caller: TheCaller) -> Response:
     """Two runs beside each other: what they were asked, and what came out."""
     one, other = (site.views.seen(caller, run_id) for run_id in (a, b))
-    found = diff(site.lake, site.store, one[0], other[0])
+    found = compared(site, one[0], other[0])
     return page(request, "compare.html", caller, a=site.views.run(*one), b=site.views.run(*other), diff=found)
 
 
@@ -206,8 +203,3 @@ def _chosen(spec: RunSpec | None, uploads: dict[str, list[resources.Upload]]) ->
     return {
         name: next((one.id for one in found if one.sha256 == given.get(name)), "") for name, found in uploads.items()
     }
-
-
-def _has(request: Request, path: str) -> bool:
-    """Whether the API has this route."""
-    return any(getattr(route, "path", "").startswith(path) for route in request.app.routes)

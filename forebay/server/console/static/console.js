@@ -379,8 +379,8 @@
     panel.dataset.begun = "yes";
     const shape = JSON.parse(one("[data-shape]", panel).textContent);
     const base = `/v1/runs/${panel.dataset.of}/results/${encodeURIComponent(panel.dataset.output)}/rows`;
-    if ("paged" in panel.dataset && shape.total > 0) pages(panel, shape, base);
-    figure(panel, shape, "paged" in panel.dataset ? base : null);
+    if (shape.total > 0) pages(panel, shape, base);
+    figure(panel, shape, base);
   }
 
   function pages(panel, shape, base) {
@@ -483,7 +483,7 @@
     });
     x.addEventListener("change", show);
     y.addEventListener("change", show);
-    if (base && shape.total > rows.length) {
+    if (shape.total > rows.length) {
       api(`${base}?offset=0&limit=1000`).then((page) => { rows = page.rows; show(); }, tell);
     } else show();
   }

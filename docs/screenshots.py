@@ -58,6 +58,7 @@ def main() -> None:
                 shot(visit, f"run-{name}", CHART)
         finally:
             served.close()
+            (RETAIL / "talk").unlink(missing_ok=True)  # what the server said
         with tempfile.TemporaryDirectory() as folder:
             failed(browser, Path(folder) / "coffee")
 
@@ -76,10 +77,13 @@ def planned(visit: Visit, served: Served) -> str:
     shot(visit, "calculation")
     runs = []
     for elasticity in ("-1.2", "-0.8"):
+        # Others are at work too, or it would be over before it is seen.
+        for tax in range(5):
+            served.submit("plan", fresh=True, parameters={"tax_rate": tax / 100, "elasticity": elasticity})
         page.get_by_label("elasticity").fill(elasticity)
         page.get_by_label("Compute again").check()
         page.get_by_role("button", name="Run", exact=True).click()
-        shot(visit, "progress", ".steps li.done + li.running")
+        shot(visit, "progress", ".steps li.done + li.running", rest=0)
         page.locator("h1 .status.succeeded").wait_for()
         runs.append(page.url.rpartition("/")[2])
         shot(visit, "run", CHART)
@@ -111,10 +115,10 @@ def failed(browser: Browser, folder: Path) -> None:
         served.close()
 
 
-def shot(visit: Visit, name: str, wanted: str = "main") -> None:
-    """A picture of what is to be seen of the page, once `wanted` is."""
+def shot(visit: Visit, name: str, wanted: str = "main", rest: float = 300) -> None:
+    """A picture of what is to be seen of the page, once `wanted` is, and has come to rest."""
     visit.page.locator(wanted).first.wait_for()
-    visit.page.wait_for_timeout(300)
+    visit.page.wait_for_timeout(rest)
     file = SHOTS / f"{name}.png"
     visit.page.screenshot(path=str(file), animations="disabled")
     size = file.stat().st_size

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from forebay.layout import Box, place
 from forebay.project.edition import Edition
 
-_WIDTH, _HEIGHT, _BETWEEN = 192.0, 44.0, 64.0
-_LETTERS = 24
+_WIDTH, _HEIGHT, _BETWEEN = 172.0, 44.0, 44.0
+_LETTERS, _SMALL_LETTERS = 18, 23
 
 
 class Node(NamedTuple):
@@ -79,22 +79,35 @@ def _depth(name: str, reads: dict[str, list[str]], layers: dict[str, int]) -> in
 
 def _node(edition: Edition, id_: str, x: float, y: float) -> Node:
     kind, _, name = id_.partition(":")
+    label = title = name
     if kind == "source":
         version = edition.sources[name]
-        note = f"{len(version.files):,} file{'s' * (len(version.files) != 1)}, {version.rows:,} rows"
-        return Node(id_, kind, _cut(name), note, f"#source-{name}", name, x, y)
-    if kind == "calculation":
-        ahead = sum(reason.decision in ("tier2", "aggregated", "detail") for reason in edition.calculations[name].reasons)
-        note = f"{ahead} ahead, {len(edition.calculations[name].residual)} in a run"
-        return Node(id_, kind, _cut(name), note, f"#decisions-{name}", name, x, y)
-    table = edition.tables[name]
-    kind = table.definition.kind
-    shown = table.definition.relation if kind == "declared" else name
-    return Node(id_, kind, _cut(shown), f"{kind}, {table.rows:,} rows", f"#table-{shown}", shown, x, y)
+        note, href = f"{len(version.files):,} file{'s' * (len(version.files) != 1)}, {_rows(version.rows)}", f"#source-{name}"
+    elif kind == "calculation":
+        compiled = edition.calculations[name]
+        ahead = sum(reason.decision in ("tier2", "aggregated", "detail") for reason in compiled.reasons)
+        note, href = f"{ahead} ahead, {len(compiled.residual)} in a run", f"#decisions-{name}"
+    else:
+        table = edition.tables[name]
+        kind, note = table.definition.kind, _rows(table.rows)
+        if kind == "declared":
+            label = title = table.definition.relation
+        else:
+            of, _, label = name.partition(".")
+            note += f", {of}"
+        href = f"#table-{title}"
+    return Node(id_, kind, _cut(label, _LETTERS), _cut(note, _SMALL_LETTERS), href, title, x, y)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…"
+def _rows(rows: int) -> str:
+    """About how many, in few letters."""
+    if rows < 10_000:
+        return f"{rows:,} row{'s' * (rows != 1)}"
+    return f"{rows / 1e3:.0f} k rows" if rows < 999_500 else f"{rows / 1e6:.1f} M rows"
+
+
+def _cut(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
 def _path(first: int, bends: list[float]) -> str:

@@ -13,6 +13,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError
 
+from forebay import typed
 from forebay.errors import ForebayError, nearest
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class Document:
     def convert(self, path: Path_, values: Mapping[str, Any], to: type[T]) -> T:
         """`values`, standing at `path`, as a frozen struct. Raises ForebayError at the offending value."""
         try:
-            return msgspec.convert(values, to)
+            return typed.convert(values, to)
         except msgspec.ValidationError as error:
             message, _, place = str(error).partition(" - at `$")
             steps: list[str | int] = [

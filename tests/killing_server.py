@@ -80,25 +80,29 @@ class Killing:
     def run(self, kills: int) -> dict[str, Any]:
         """Kill that often; what was done, in figures. Raises AssertionError if anything was wrong."""
         began = time.monotonic()
-        users = [threading.Thread(target=self._use, args=(number,)) for number in range(self.users)]
+        # If the server has gone for good they would wait for it.
+        users = [threading.Thread(target=self._use, args=(number,), daemon=True) for number in range(self.users)]
         for user in users:
             user.start()
         try:
             while sum(self.kills.values()) < kills and not self.problems:
                 time.sleep(self.chance.uniform(0.05, 1.0))
+                assert self.server.process is not None
+                code = self.server.process.poll()
+                assert code is None, f"the server ended by itself with {code}: {self.server.talk()[-2000:]}"
                 if self.chance.random() < 0.3:
                     self._kill_server()
                 else:
                     self._kill_run()
-        finally:
             self.stop.set()
+            assert self.problems == [], self.problems[:5]
             for user in users:
                 user.join()
-            try:
-                assert self.problems == [], self.problems[:5]
-                self._at_the_end()
-            finally:
-                self.server.close()
+            assert self.problems == [], self.problems[:5]
+            self._at_the_end()
+        finally:
+            self.stop.set()
+            self.server.close()
         ends = Counter(asked.run.status for asked in self.asked.values())
         attempts = Counter(request.attempts for request in self._requests())
         return {

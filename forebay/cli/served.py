@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
+from forebay import typed
 from forebay.cli import show
 from forebay.client import ENDED, Client, Run
 from forebay.errors import ForebayError
@@ -48,4 +47,4 @@ def _watch(asked: Run, edition: Edition, spec: RunSpec, watching: Watching, *, q
             if document["place"] and not told:
                 show.err.print(f"[dim]waits: place {document['place']}, begins in about {show.seconds(document['starts_in'])}[/]")
                 told = True
-            progress(Progress(msgspec.convert(document["steps"], tuple[StageProgress, ...])))
+            progress(Progress(typed.convert(document["steps"], tuple[StageProgress, ...])))

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 import forebay
+from forebay import typed
 from forebay.doctor import finding, judge, measure
 from forebay.doctor.finding import Finding, Report
 from forebay.engines import duckdb
@@ -171,7 +172,7 @@ class _Examination:
             return
         number, shown, document = found
         try:
-            self.edition = msgspec.json.decode(document, type=Edition)
+            self.edition = typed.decode(document, Edition)
         except msgspec.DecodeError as error:
             what = f"the document of edition {number} was written by another version of Forebay: {error}"
             yield Finding("edition", "error", what, advice="Use that version, or call `forebay refresh`", code="edition.unreadable")

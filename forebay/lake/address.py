@@ -12,6 +12,7 @@ from typing import IO
 
 import msgspec
 
+from forebay import typed
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 
@@ -71,7 +72,7 @@ def running(lake: Lake) -> Running | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return msgspec.json.decode(file.read(), type=Running)
+                return typed.decode(file.read(), Running)
     except (OSError, msgspec.DecodeError):
         pass
     return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from forebay import typed
 from forebay.errors import ForebayError
 from forebay.project.edition import Edition, Table
 from forebay.project.summary import FileChange, Summary, file_changes, summary
@@ -70,7 +71,7 @@ class Diff(msgspec.Struct, frozen=True):
 def summaries(store: Store) -> list[Summary]:
     """Every edition that is remembered, oldest first; those nobody has summed up yet are summed up now."""
     past = {one.number: one for one in store.history()}
-    found = {number: msgspec.json.decode(one.summary, type=Summary) for number, one in past.items() if one.summary}
+    found = {number: typed.decode(one.summary, Summary) for number, one in past.items() if one.summary}
     before: Edition | None = None
     for number in sorted(store.published()):
         if number in found:
@@ -135,7 +136,7 @@ def _kept(store: Store, number: int) -> Edition:
     found = store.edition(number)
     if found is None:
         raise store.absent(number)
-    return msgspec.json.decode(found[2], type=Edition)
+    return typed.decode(found[2], Edition)
 
 
 def _chain(store: Store, newer: Edition, before: int) -> list[Edition]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from forebay import typed
 from forebay.errors import ForebayError, Problems
 from forebay.lake.root import Lake, open_lake
 from forebay.lake.trouble import explained
@@ -189,7 +190,7 @@ def current_edition(store: Store) -> tuple[Edition | None, bool]:
     if found is None:
         return None, True
     _, in_lake, document = found
-    return msgspec.json.decode(document, type=Edition), in_lake
+    return typed.decode(document, Edition), in_lake
 
 
 def refresh(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from forebay import typed
 from forebay.engines import duckdb, relation
 from forebay.lake.root import Lake
 from forebay.project.edition import Definition, File, SourceVersion, StoredColumn, Table
@@ -50,7 +51,7 @@ def find(lake: Lake, table: str, fingerprint: str) -> tuple[Path, Slice] | None:
 def read(folder: Path) -> Slice | None:
     """The slice in `folder`, if it is there and whole."""
     try:
-        slice_ = msgspec.json.decode((folder / "slice.json").read_bytes(), type=Slice)
+        slice_ = typed.decode((folder / "slice.json").read_bytes(), Slice)
         return slice_ if sum((folder / name).stat().st_size for name in slice_.files) == slice_.bytes else None
     except (FileNotFoundError, msgspec.DecodeError):
         # Lost or damaged by somebody: it is built again.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from forebay import typed
 from forebay.errors import ForebayError
 from forebay.project.edition import Edition, SourceVersion
 from forebay.project.folder import Folder
@@ -79,7 +80,7 @@ def status(folder: Folder, store: Store) -> Status:
     if found is None:
         raise ForebayError("edition.none", "nothing has been published yet", advice="`forebay refresh` publishes the first edition")
     number, in_lake, document = found
-    edition = msgspec.json.decode(document, type=Edition)
+    edition = typed.decode(document, Edition)
     past = summaries(store)
     known = store.known_files()
     hashed: list[KnownFile] = []

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from forebay import typed
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 from forebay.project.edition import Edition
@@ -152,7 +153,7 @@ def _editions(store: Store) -> tuple[dict[int, Edition], bool]:
             continue
         _, in_lake, document = kept
         try:
-            found[number] = msgspec.json.decode(document, type=Edition)
+            found[number] = typed.decode(document, Edition)
         except msgspec.DecodeError as error:
             raise ForebayError(
                 "edition.unreadable", f"the document of edition {number} cannot be read: {error}", where=str(number),
@@ -239,7 +240,7 @@ def _inputs(
         if run.name in gone_runs:
             continue
         try:
-            spec = msgspec.json.decode((run / "spec.json").read_bytes(), type=_Spec)
+            spec = typed.decode((run / "spec.json").read_bytes(), _Spec)
         except FileNotFoundError:
             continue
         except (OSError, msgspec.DecodeError) as error:
@@ -261,7 +262,7 @@ def _prepared(lake: Lake, gone: Collection[str], before: float, dry_run: bool) -
     over = []
     for folder in _inside(lake.prepared):
         try:
-            sha256 = msgspec.json.decode((folder / "ready.json").read_bytes(), type=_Upload).sha256
+            sha256 = typed.decode((folder / "ready.json").read_bytes(), _Upload).sha256
         except (OSError, msgspec.DecodeError):
             sha256 = None  # it is no use to anybody
         if sha256 is None or sha256 in gone or not (lake.inputs / sha256).exists() or _touched(folder) < before:

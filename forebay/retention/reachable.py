@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from forebay import typed
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 from forebay.project.edition import SourceVersion, Table
@@ -79,7 +80,7 @@ def _folder_of(file: Path, lake: Lake) -> Path:
 def _refers(folder: Path) -> _Refers:
     about = folder / "slice.json"
     try:
-        return msgspec.json.decode(about.read_bytes(), type=_Refers)
+        return typed.decode(about.read_bytes(), _Refers)
     except FileNotFoundError:
         # Somebody deleted it; the edition still names the files.
         return _Refers(())

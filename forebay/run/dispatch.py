@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from forebay import typed
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 from forebay.project.edition import Edition
@@ -162,7 +163,7 @@ class Dispatcher:
             found = self._store.edition(wanted)
             if found is None:
                 raise self._store.absent(wanted)
-            edition = msgspec.json.decode(found[2], type=Edition)
+            edition = typed.decode(found[2], Edition)
             # Those of the queue and those that were compared lately; they are large.
             self._editions = {**dict(list(self._editions.items())[-3:]), wanted: edition}
         return edition
@@ -229,7 +230,7 @@ class Dispatcher:
                     shutil.copytree(source / part, target / part, copy_function=os.link)
             here, there = (msgspec.json.encode(str(folder))[1:-1] for folder in (source, target))
             text = msgspec.json.encode(outcome).replace(here, there)
-            protocol.write(target / "outcome.json", msgspec.json.decode(text, type=Outcome))
+            protocol.write(target / "outcome.json", typed.decode(text, Outcome))
         except OSError:
             shutil.rmtree(run / "attempts", ignore_errors=True)
             return False

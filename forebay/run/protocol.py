@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
+from forebay import typed
 from forebay.errors import ForebayError
 from forebay.project.edition import StoredColumn
 from forebay.project.project import Column, Input, Limits, Scalar
@@ -192,11 +193,6 @@ def write(path: Path, value: object) -> None:
 def read(path: Path, type_: type[T]) -> T | None:
     """The value written at `path`; None if there is none yet."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=type_)
+        return typed.decode(path.read_bytes(), type_)
     except FileNotFoundError:
         return None
-
-
-# Types are made known to msgspec while there is one thread: several that meet one at the same time would find it half known.
-for _type in (RunSpec, Progress, Outcome):
-    msgspec.json.Decoder(_type)

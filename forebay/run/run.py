@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import msgspec
-
+from forebay import typed
 from forebay.errors import ForebayError
 from forebay.lake.root import Lake
 from forebay.project.edition import Edition
@@ -40,7 +39,7 @@ def open_edition(folder: Folder, store: Store, number: int | None = None) -> Edi
         if number is not None:
             raise store.absent(number)
         raise ForebayError("edition.none", "nothing has been published yet", advice="`forebay refresh` publishes one")
-    edition = msgspec.json.decode(found[2], type=Edition)
+    edition = typed.decode(found[2], Edition)
     if number is None and edition.project.files != folder.files:
         changed = sorted(path for path in edition.project.files | folder.files if edition.project.files.get(path) != folder.files.get(path))
         raise ForebayError(

@@ -18,6 +18,7 @@ from fastapi.exceptions import HTTPException
 from fastapi.responses import FileResponse
 from starlette.requests import ClientDisconnect
 
+from forebay import typed
 from forebay.errors import ForebayError, size
 from forebay.run import examine
 from forebay.run.pages import page
@@ -210,7 +211,7 @@ def _files(found: Uploaded) -> tuple[Path | None, Path | None]:
     """An upload's report and rejected rows; neither if all of its rows are valid. Raises ForebayError if there cannot be any."""
     if found.status == "checking":
         raise ForebayError("input.unfinished", "the upload is being examined", advice="GET /v1/inputs/{id}?wait=30 waits for the end")
-    told = msgspec.json.decode(found.found or "{}", type=Outcome) if found.status != "failed" else None
+    told = typed.decode(found.found or "{}", Outcome) if found.status != "failed" else None
     if told is None:
         raise ForebayError("input.no_report", "the upload could not be read", advice="GET /v1/inputs/{id} tells why")
     prepared = told.inputs[found.input]

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from forebay import typed
+
 if TYPE_CHECKING:
     from forebay.refresh.watch import Said
 
@@ -82,7 +84,7 @@ class Refresher:
 
         with contextlib.suppress(EOFError, OSError):
             while True:
-                self._told(msgspec.json.decode(ours.recv_bytes(), type=Said))
+                self._told(typed.decode(ours.recv_bytes(), Said))
 
 
 def _watch(project: str, theirs: Connection) -> None:

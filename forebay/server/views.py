@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from forebay import typed
 from forebay.errors import ForebayError, nearest
 from forebay.lake.root import Lake
 from forebay.project import project
@@ -103,7 +104,7 @@ class Views:
 
     def upload(self, found: Uploaded) -> resources.Upload:
         """An uploaded input."""
-        told = msgspec.json.decode(found.found, type=Outcome) if found.found else None
+        told = typed.decode(found.found, Outcome) if found.found else None
         prepared = told.inputs.get(found.input) if told else None
         failure = told.failure if told and found.status == "failed" else None
         return resources.Upload(

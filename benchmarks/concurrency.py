@@ -89,9 +89,10 @@ class Users:
         self._lock = threading.Lock()
 
     def submit(self, user: int) -> Run:
+        # Fresh, because the example's lake may know the answers from the last time.
         with self._lock:
             rate = next(self._rates) / 10_000
-        return self.clients[user].submit(self.calculation, {"tax_rate": rate}, self.inputs[user])
+        return self.clients[user].submit(self.calculation, {"tax_rate": rate}, self.inputs[user], fresh=True)
 
     def burst(self) -> tuple[float, list[Run]]:
         """(runs a second, runs) of a hundred at once."""

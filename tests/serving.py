@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,15 +55,15 @@ class Served:
         self.url = self.link = ""
         self.process: subprocess.Popen[str] | None = None
         self.http = httpx.Client(timeout=60)
+        self._talk = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as this lives
         self.start()
 
     def start(self) -> Served:
         """Start it, and wait until it takes requests."""
-        with (self.folder / "talk").open("a") as talk:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "forebay", "serve", "--json", "--port", "0", *self.options, "-C", str(self.folder)],
-                stdout=subprocess.PIPE, stderr=talk, text=True, start_new_session=True, env={**os.environ, "PYTHONWARNINGS": "error"},
-            )  # fmt: skip
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "forebay", "serve", "--json", "--port", "0", *self.options, "-C", str(self.folder)],
+            stdout=subprocess.PIPE, stderr=self._talk, text=True, start_new_session=True, env={**os.environ, "PYTHONWARNINGS": "error"},
+        )  # fmt: skip
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
         assert said.startswith('{"url"'), said + self.process.communicate()[0] + self.talk()
@@ -71,7 +72,8 @@ class Served:
         return self
 
     def talk(self) -> str:
-        return (self.folder / "talk").read_text()
+        """All that it has said on stderr, through all its lives."""
+        return os.pread(self._talk.fileno(), 1 << 28, 0).decode()
 
     def ready(self, seconds: float = 120) -> Served:
         """Wait until there is an edition."""
@@ -91,6 +93,7 @@ class Served:
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.kill()
+        self._talk.close()
         self.http.close()
 
     def _end(self, number: int) -> int:

@@ -28,10 +28,10 @@ _BINARY = {"type": "string", "format": "binary"}
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {"content": {kind: {"schema": {"type": "array"} if form == "json" else _BINARY} for form, kind in MEDIA_TYPES.items()}}
 }
-_EMPTY: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv; charset=utf-8": {"schema": _BINARY}}}}
 _COMPARING = threading.Lock()
 """Comparing takes memory, which is the server's own: one at a time."""
 _TEMPLATES = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+_EMPTY: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {"schema": _BINARY} for kind in _TEMPLATES.values()}}}
 
 
 @router.get("/runs/{run_id}/results/{output}", response_class=FileResponse, responses=_FILES, operation_id="get_result")

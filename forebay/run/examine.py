@@ -32,7 +32,7 @@ from forebay.state.uploads import Uploaded
 AT_ONCE = 2
 _TRIES = 3
 """How often a file is examined whose examination the server does not survive."""
-_LONGEST = 2_000
+_LONGEST = 1_000
 """Characters of what is said of a failure, which may quote the file."""
 _DEFECTS = ("run.crashed", "run.internal", "run.not_locked")
 """Failures of ours, of which the folder is kept to be looked into."""
@@ -116,6 +116,8 @@ class Examiner:
         ready, run = ready_at(edition, self._lake, declared, kept), self._lake.examined / upload.id
         known = found_in(ready, upload.input)
         if known is not None:
+            # A server may have died between keeping it and saying so.
+            shutil.rmtree(run, ignore_errors=True)
             return _found(upload, known)
         # What a machine left that went down.
         shutil.rmtree(ready, ignore_errors=True)

@@ -121,10 +121,12 @@ def kept_inputs(site: Site, caller: Caller, inputs: dict[str, str]) -> dict[str,
         if found.input != name:
             raise ForebayError("input.unknown", f"upload `{id_}` is for input `{found.input}`, not `{name}`", advice="Upload it again")
         file = site.lake.inputs / found.sha256 / found.filename
-        if not file.exists():
-            raise ForebayError("input.not_found", f"the file of upload `{id_}` is no longer kept", advice="Upload it again")
-        # Used is as good as given: it is not collected just now.
-        os.utime(file.parent)
+        try:
+            file.stat()
+            # Used is as good as given: it is not collected just now.
+            os.utime(file.parent)
+        except FileNotFoundError:
+            raise ForebayError("input.not_found", f"the file of upload `{id_}` is no longer kept", advice="Upload it again") from None
         kept[name] = Kept(found.sha256, file)
     return kept
 

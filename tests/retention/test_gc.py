@@ -18,8 +18,12 @@ from forebay.project.folder import Folder
 from forebay.project.project import Retention
 from forebay.refresh.lease import held
 from forebay.retention.gc import Collected, collect
+from forebay.run import protocol
+from forebay.run.protocol import Checkpoint, PreparedInput, Ready
+from forebay.run.request import keep
 from forebay.run.run import open_edition
 from forebay.state.store import Store
+from forebay.state.uploads import Uploaded
 
 HASTY = Retention(editions=1, edition_days=0, runs_days=0, inputs_days=0, grace_hours=0)
 DAY = 86_400.0
@@ -286,6 +290,56 @@ def test_uploads_stay_if_what_a_run_reads_cannot_be_told(uploading: Small) -> No
     assert went.inputs == ()
     assert spec.id in went.told[0]
     assert len(list(uploading.lake.inputs.iterdir())) == 1
+
+
+def _given(small: Small, text: str, id_: str) -> Uploaded:
+    """An upload through a server, and what an examination kept of it."""
+    lake = small.lake
+    kept = keep(small.write(f"{id_}.csv", text), lake)
+    upload = Uploaded(id_, "anna", "mine", kept.file.name, kept.sha256, len(text), time.time(), "ready", 1)
+    Store(lake.state).uploads.add(upload)
+    (lake.prepared / id_).mkdir(parents=True)
+    protocol.write(lake.prepared / id_ / "ready.json", Ready(kept.sha256, PreparedInput(1, 0, 1), Checkpoint("mine", 1, 1, ())))
+    return upload
+
+
+def test_what_examinations_left_goes_with_its_upload_or_in_its_time(uploading: Small) -> None:
+    lake, uploads = uploading.lake, Store(uploading.lake.state).uploads
+    for id_ in ("a", "b"):
+        _given(uploading, f"k\n{id_}\n", id_)
+    (lake.prepared / "broken").mkdir()
+    (lake.examined / "crashed").mkdir(parents=True)
+    slow = Retention(runs_days=1000, inputs_days=90, grace_hours=1)
+    gc(uploading, slow, dry_run=True)
+    assert len(list(lake.prepared.iterdir())) == 3
+    gc(uploading, slow)
+    assert sorted(path.name for path in lake.prepared.iterdir()) == ["a", "b"]
+    assert list(lake.examined.iterdir()) != []
+    os.utime(lake.examined / "crashed", (0, 0))
+    os.utime(lake.prepared / "a", (0, 0))
+    os.utime(lake.prepared / "a" / "ready.json", (0, 0))
+    gc(uploading, slow)
+    assert [path.name for path in lake.prepared.iterdir()] == ["b"]
+    assert list(lake.examined.iterdir()) == []
+    assert uploads.get("a") is not None
+    went = gc(uploading, slow, now=time.time() + 91 * DAY)
+    assert len(went.inputs) == 2
+    assert list(lake.prepared.iterdir()) == []
+    assert uploads.seen_by(None) == []
+
+
+def test_an_upload_that_everybody_removed_goes_after_the_grace_unless_a_run_reads_it(uploading: Small) -> None:
+    lake, uploads = uploading.lake, Store(uploading.lake.state).uploads
+    mine, shared, read = (_given(uploading, f"k\n{n}\n", id_) for n, id_ in enumerate(("mine", "shared", "read")))
+    uploads.add(msgspec.structs.replace(shared, id="hers", owner="ben"))
+    uploading.run("c", {"mine": uploading.folder / "read.csv"})
+    for upload in (mine, shared, read):
+        uploads.remove(upload.id, time.time())
+    slow = Retention(runs_days=1000, inputs_days=90, grace_hours=1)
+    assert gc(uploading, slow).inputs == ()
+    assert gc(uploading, slow, now=time.time() + 7200).inputs == (mine.sha256,)
+    assert {path.name for path in lake.inputs.iterdir()} == {shared.sha256, read.sha256}
+    assert [one.id for one in uploads.seen_by(None)] == ["hers"]
 
 
 # Where anything is unsure

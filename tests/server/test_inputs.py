@@ -212,6 +212,13 @@ def test_there_is_no_report_before_the_end_nor_of_what_cannot_be_read(served: Se
         assert problem(served.call("GET", f"/v1/inputs/{path}")) == (404, "input.not_found")
 
 
+def test_an_upload_whose_file_has_gone_is_said_to_have_gone(served: Served) -> None:
+    found = taken(served, "key,x,note\n7,7,lost\n", "lost.csv")
+    (served.lake / "inputs" / found["sha256"] / "lost.csv").unlink()
+    asked = {"calculation": "plainly", "inputs": {"plain": found["id"]}}
+    assert problem(served.call("POST", "/v1/runs", json=asked)) == (404, "input.not_found")
+
+
 # Limits
 
 

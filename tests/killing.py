@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -239,14 +240,15 @@ def _sums(rows: Any) -> tuple[Decimal, int]:
     return Decimal(pc.sum(rows["v"]).as_py()), int(pc.sum(rows["n"]).as_py())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Kill refreshes at random moments while others read.")
+def command(killing: Callable[[Path, int], Any], description: str) -> None:
+    """Kill as often as the command line says, and print what came of it."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="forebay-kill-") as folder:
-        print(json.dumps(Killing(Path(folder) / "killed", arguments.seed).run(arguments.kills)))
+        print(json.dumps(killing(Path(folder) / "killed", arguments.seed).run(arguments.kills)))
 
 
 if __name__ == "__main__":
-    main()
+    command(Killing, "Kill refreshes at random moments while others read.")

@@ -6,13 +6,9 @@ give is known from its parameters. Afterwards none is lost, none doubled, and ea
 
 from __future__ import annotations
 
-import argparse
-import fcntl
-import json
 import os
 import random
 import signal
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -20,11 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from killing import command
 from processes import eventually
 from serving import ENDED, Served, declared
 
 from forebay.client import Client, Run
 from forebay.run.retry import MOST_LOST
+from forebay.run.run import abandoned
 from forebay.state.store import Store
 
 ROWS = 5_000_000
@@ -151,7 +149,7 @@ class Killing:
 
     def _not_at_work(self) -> list[str]:
         """Runs that are said to go on, and that nobody holds."""
-        return [run.id for run in self.store.running() if not _held(self.lake.runs / run.id / "lock")]
+        return [run.id for run in self.store.running() if abandoned(self.lake.runs / run.id / "lock")]
 
     # Users
 
@@ -222,25 +220,5 @@ class Killing:
         assert told == [], told
 
 
-def _held(lock: Path) -> bool:
-    try:
-        with lock.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return False
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Kill a server and its runs at random moments while users go on.")
-    parser.add_argument("kills", type=int)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="forebay-kill-") as folder:
-        print(json.dumps(Killing(Path(folder) / "killed", arguments.seed).run(arguments.kills)))
-
-
 if __name__ == "__main__":
-    main()
+    command(Killing, "Kill a server and its runs at random moments while users go on.")

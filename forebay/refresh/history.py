@@ -132,6 +132,18 @@ def diff(store: Store, before: int | None = None, after: int | None = None) -> D
     )
 
 
+def diff_if_kept(store: Store, before: int, after: int) -> Diff | None:
+    """How two editions differ; None if they are one, or if one of them is no longer kept."""
+    if before == after:
+        return None
+    try:
+        return diff(store, before, after)
+    except ForebayError as error:
+        if error.code not in ("edition.retired", "edition.none"):
+            raise
+        return None
+
+
 def _kept(store: Store, number: int) -> Edition:
     found = store.edition(number)
     if found is None:

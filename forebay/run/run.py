@@ -225,7 +225,7 @@ def settle(lake: Lake, store: Store) -> None:
         # The attempt first, then the lock: one that begins in between has another number, and is left alone.
         request = store.queue.get(run.id)
         number = request.attempts if request else 1
-        if not _abandoned(folder / "lock"):
+        if not abandoned(folder / "lock"):
             continue
         if request is not None and number < MOST_ATTEMPTS:
             if store.queue.again(run.id, number):
@@ -237,7 +237,8 @@ def settle(lake: Lake, store: Store) -> None:
             _clear(protocol.attempt_folder(folder, number))
 
 
-def _abandoned(lock: Path) -> bool:
+def abandoned(lock: Path) -> bool:
+    """Whether nobody watches over the run of which this is the lock."""
     try:
         with lock.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -95,13 +95,7 @@ def compared(site: Site, a: Run, b: Run) -> dict[str, Any]:
     """How run `b` differs from run `a`, and how their editions do, if both are kept."""
     with _COMPARING:
         found: dict[str, Any] = msgspec.to_builtins(diff.diff(site.lake, site.store, a, b))
-    found["editions"] = None
-    if a.edition != b.edition:
-        try:
-            found["editions"] = msgspec.to_builtins(history.diff(site.store, a.edition, b.edition))
-        except ForebayError as error:
-            if error.code not in ("edition.retired", "edition.none"):
-                raise
+    found["editions"] = msgspec.to_builtins(history.diff_if_kept(site.store, a.edition, b.edition))
     return found
 
 

@@ -45,7 +45,7 @@ class Site:
         self.lake: Lake = open_lake(self.folder.lake, self.folder.name, self.folder.path, create=True)
         self.store = Store(self.lake.state)
         self.hub = Hub(self._event)
-        self.dispatcher = Dispatcher(self.lake, self.store, self.serving, self._run_changed, self._run_moved)
+        self.dispatcher = Dispatcher(self.lake, self.store, self.serving, self.hub.tell, self._run_moved)
         self.examined = Hub(self._examination)
         self.examiner = Examiner(self.lake, self.store, self.serving, self.dispatcher.edition, self.examined.tell)
         self.uploading: Counter[str] = Counter()
@@ -126,9 +126,6 @@ class Site:
         upload = self.store.uploads.get(id_)
         status = upload.status if upload else "removed"
         return status, status
-
-    def _run_changed(self, run_id: str) -> None:
-        self.hub.tell(run_id)
 
     def _run_moved(self, run_id: str) -> None:
         self.observer.run(run_id)

@@ -92,7 +92,15 @@ def attempt(edition: Edition, spec: RunSpec, number: int, run: Path, progress: C
     """
     folder = protocol.attempt_folder(run, number)
     folder.mkdir(parents=True, exist_ok=True)
-    process = LocalProcess(run, number)
+    outcome: Outcome | None
+    try:
+        process = LocalProcess(run, number)
+    except (ConnectionError, EOFError) as error:
+        # What processes are forked from died at this moment; it is there again for the next attempt.
+        failure = ForebayError("run.crashed", f"no process could be started: {error}", advice="Run it again")
+        outcome = Outcome("failed", (), error=failure.as_dict())
+        protocol.write(folder / "outcome.json", outcome)
+        return outcome
     try:
         outcome = _watch(process, folder, spec, progress, run / "cancel")
         if outcome is not None and outcome.status == "succeeded":

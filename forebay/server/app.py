@@ -77,8 +77,10 @@ def _refused(request: Request, error: Exception) -> Response:
 def _malformed(request: Request, error: Exception) -> Response:
     """What the shapes of a request's parts do not allow, in our own words."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
+    json = "json" in request.headers.get("content-type", "")
+    advice = "See /v1/openapi.json" if json or request.method == "GET" else "Send JSON, with `Content-Type: application/json`"
     found = [
-        ForebayError("request.malformed", str(one["msg"]), where=".".join(str(step) for step in one["loc"]), advice="See /v1/openapi.json")
+        ForebayError("request.malformed", str(one["msg"]), where=".".join(str(step) for step in one["loc"]), advice=advice)
         for one in error.errors()
     ]
     request.state.code = found[0].code

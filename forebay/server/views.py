@@ -212,7 +212,7 @@ def _timings(request: Request | None, outcome: Outcome | None) -> dict[str, floa
         if outcome is not None and outcome.started_at and request.answered_by is None:
             # From being admitted: what the child knows of begins with its process.
             timings["start"] = outcome.started_at - request.started_at
-    return {name: round(max(0.0, seconds), 4) for name, seconds in timings.items()}
+    return {name: round(max(0.0, timings[name]), 4) for name in ("queue", "start", "prepare", "stages", "write") if name in timings}
 
 
 def _failure(run: Run, outcome: Outcome | None) -> resources.Failure | None:

@@ -21,8 +21,9 @@ def shell(project: Project, redirections: str, *args: str) -> subprocess.Complet
 
 
 def last(project: Project) -> tuple[str, str | None]:
+    """How the last run ended, and why."""
     run = project.json("runs", "--limit", "100000")[0]
-    return run["status"], run["code"]
+    return run["status"], run["error"]
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])

@@ -255,7 +255,8 @@ print(msgspec.json.encode(examine(Path(sys.argv[1]))).decode())
 @pytest.fixture
 def reachable() -> Iterator[Project]:
     """A published project where another user can look."""
-    folder = Path(tempfile.mkdtemp())
+    # What a test is given may lie in a folder that only its user may enter.
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
     folder.chmod(0o755)
     project = made(folder / "coffee")
     assert project.refresh() == 1

@@ -156,3 +156,13 @@ def test_a_row_that_only_a_table_computed_ahead_would_meet_stops_nothing(project
     )
     assert len(project.json("refresh")["on_demand"]) == 1
     assert project.json("run", "plan")["outputs"]["o"]["rows"] == 0
+
+
+def test_a_process_that_cannot_be_started_is_a_failure_of_its_attempt(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    # What attempts are forked from may die at any moment, which no test can choose.
+    monkeypatch.setattr("forebay.run.run.LocalProcess", gone)
+    error = failure(project, "create table fine as\nselect $tax_rate as one")
+    assert (error["code"], error["what"]) == ("run.crashed", "no process could be started: [Errno 32] Broken pipe")

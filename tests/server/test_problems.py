@@ -70,3 +70,9 @@ def test_what_is_no_request_is_refused(served: Served, body: bytes) -> None:
 def test_an_idempotency_key_has_a_length(served: Served, key: str) -> None:
     answer = served.call("POST", "/v1/runs", json={"calculation": "sums"}, headers={"Idempotency-Key": key})
     assert problem(answer) == (422, "request.malformed")
+
+
+def test_json_that_is_not_called_so_is_told_how_to_be(served: Served) -> None:
+    answer = served.call("POST", "/v1/runs", content=b'{"calculation": "sums"}', headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 422
+    assert "Content-Type: application/json" in answer.json()["errors"][0]["advice"]

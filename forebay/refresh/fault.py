@@ -81,6 +81,24 @@ def spelled(source: Source, name: str, other: str, where: str) -> ForebayError:
     )  # fmt: skip
 
 
+def nameless(source: Source, where: str) -> ForebayError:
+    """A JSON file with a value whose name is empty."""
+    return ForebayError(
+        "source.unreadable", f'source `{source.name}`: an object has a value by the name "", which no column can have', where=where,
+        advice="Give it a name, or leave it out",
+    )  # fmt: skip
+
+
+def shouted(source: Source, where: str) -> ForebayError:
+    """A compressed file whose ending is in capitals."""
+    return ForebayError(
+        "source.unreadable", f"source `{source.name}`: files whose names end on .gz or .zst are read as compressed, in small letters only",
+        where=where,
+        advice=f"Rename the file; or, if all of them are compressed alike, set `options: {{compression: gzip}}` under "
+        f"`sources.{source.name}`",
+    )  # fmt: skip
+
+
 def lost(source: Source, column: str, where: str, *, declared: bool) -> ForebayError:
     """A new or replaced file without a column that the source has, or that the author gives a type."""
     why = f"is declared under `sources.{source.name}.columns`" if declared else "the current edition has"

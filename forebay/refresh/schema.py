@@ -115,6 +115,9 @@ class _Resolver:
 
     def version(self) -> SourceVersion:
         examine = {"parquet": self._parquet, "csv": self._csv, "json": self._json}[self.source.format]
+        capitals = [file.path for file in self.files if "compression" not in self.options and _shouted(file.path)]
+        if capitals:
+            raise BadFiles({path: fault.shouted(self.source, path) for path in capitals})
         try:
             self.contents |= examine() if self.fresh else {}
             types = self._columns()
@@ -205,7 +208,7 @@ class _Resolver:
         layouts: dict[object, Layout] = {}
         found, bad = {}, {}
         for file in self.fresh:
-            line = _head(file.at) if not self.options.keys() & _HEADS else None
+            line = self._head(file) if not self.options.keys() & _HEADS else None
             head: object = (line or file.path, is_tabbed(file.path))
             if head not in layouts:
                 try:
@@ -236,16 +239,32 @@ class _Resolver:
 
     def _blank(self, file: File) -> bool:
         """Whether a CSV file holds nothing but line ends, if that can be told."""
+        try:
+            return not self.connection.execute(f"{self._lines(file)} WHERE trim(line) <> '' LIMIT 1").fetchall()
+        except duckdb.Error:
+            return False
+
+    def _lines(self, file: File) -> str:
+        """A SELECT of a text file's lines."""
         given = {name: value for name, value in self.options.items() if name in ("compression", "encoding", "skip", "comment")}
         lines = {
             "auto_detect": False, "strict_mode": False, "header": False, "delim": "\x01", "quote": "", "escape": "",
             "columns": {"line": "VARCHAR"},
         }  # fmt: skip
-        read = duckdb.reader([file.at], {"hive_partitioning": False, **given, **lines})
+        return f"SELECT line FROM read_csv({duckdb.reader([file.at], {'hive_partitioning': False, **given, **lines})})"
+
+    def _head(self, file: File) -> bytes | None:
+        """The header line of a text file, if it is certain where that ends."""
         try:
-            return not self.connection.execute(f"SELECT 1 FROM read_csv({read}) WHERE trim(line) <> '' LIMIT 1").fetchall()
-        except duckdb.Error:
-            return False
+            if file.at.endswith(".zst"):
+                found = self.connection.execute(f"{self._lines(file)} LIMIT 1").fetchone()
+                line = b"" if found is None else (found[0] or "").encode() + b"\n"
+            else:
+                with gzip.open(file.at) if file.at.endswith(".gz") else Path(file.at).open("rb") as opened:
+                    line = opened.readline(1 << 16)
+        except (OSError, EOFError, zlib.error, duckdb.Error):
+            return None
+        return line.rstrip(b"\r\n") if line.endswith(b"\n") and line.count(b'"') % 2 == 0 else None
 
     def _json(self) -> dict[_Key, tuple[int, Layout]]:
         """What is in the new files together: a name that one of them lacks is no value there."""
@@ -276,11 +295,13 @@ class _Resolver:
         return {column.name for column, number in zip(columns, counted, strict=True) if not number}
 
     def _spelled_alike(self, contents: Mapping[_Key, tuple[int, Layout]]) -> None:
-        """Raises BadFiles for names that differ by case only. SQL takes them for one; the engine would make a name up for the second,
-        by which no file has a value."""
+        """Raises BadFiles for names that differ by case only, and for empty ones. SQL takes the former for one, and has no way to write
+        the latter; the engine would make a name up, by which no file has a value."""
         names = {column.name for file in self.files for column in contents[self._key(file)][1]}
         lower = {name.lower() for name in names}
-        if len(lower) == len(names) and not any(base not in names and base.lower() in lower for name in names for base in _bases(name)):
+        alike = any(base not in names and base.lower() in lower for name in names for base in _bases(name))
+        nameless = any(re.fullmatch(r"C\d+", base) for name in names for base in (name, *_bases(name)))
+        if len(lower) == len(names) and not alike and not nameless:
             return
         # Rare, and only the files themselves tell a made up name from one that looks like it.
         options = {name: value for name, value in self.options.items() if name in ("format", "compression", "maximum_object_size")}
@@ -296,6 +317,8 @@ class _Resolver:
         for file in files:
             own: dict[str, str] = {}
             for name in sorted(held.get(file.at, ())):
+                if not name:
+                    bad[file.path] = fault.nameless(self.source, file.path)
                 was = spelled.get(name.lower(), own.setdefault(name.lower(), name))
                 if was != name:
                     bad[file.path] = fault.spelled(self.source, was, name, file.path)
@@ -613,6 +636,7 @@ _PATTERNS = {"TIME": r"[0-9]+:[0-9]+(:[0-9]+([.][0-9]+)?)?", "BOOLEAN": "[A-Za-z
 _UNTYPED = {"parquet": "INTEGER", "json": "JSON"}
 """What the reader reads a column as in which no file has a value yet."""
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
+_COMPRESSED = (".gz", ".zst")
 _HEADS = {"skip", "comment", "header", "encoding", "compression"}
 """Options by which the first line is not the whole of the header."""
 
@@ -644,6 +668,11 @@ def _other(name: str, type_: str) -> str:
     return f"{text} IS NOT NULL AND (TRY_CAST({text} AS {type_}) IS NULL OR NOT {exact})"
 
 
+def _shouted(path: str) -> bool:
+    """Whether a file's name says in capitals that it is compressed: the engine does not take them for that."""
+    return path.lower().endswith(_COMPRESSED) and not path.endswith(_COMPRESSED)
+
+
 def _bases(name: str) -> Iterable[str]:
     """What the engine may have made a name of, to tell it from another one: a, or A_1, of A_1_1."""
     while (base := re.sub(r"_\d+$", "", name)) != name:
@@ -657,15 +686,3 @@ def _type_of(values: Iterable[str]) -> str:
     if given and all(re.fullmatch(r"0|-?[1-9]\d{0,17}", value, re.ASCII) for value in given):
         return "BIGINT"
     return "DATE" if given and all(re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) for value in given) else "VARCHAR"
-
-
-def _head(path: str) -> bytes | None:
-    """The header line of a text file, if it is certain where that ends."""
-    if path.lower().endswith(".zst"):
-        return None
-    try:
-        with gzip.open(path) if path.lower().endswith(".gz") else Path(path).open("rb") as file:
-            line = file.readline(1 << 16)
-    except (OSError, EOFError, zlib.error):
-        return None
-    return line.rstrip(b"\r\n") if line.endswith(b"\n") and line.count(b'"') % 2 == 0 else None

@@ -249,19 +249,40 @@ def test_a_time_drops_nothing_and_a_number_is_not_true(small: Small, first: str,
     assert kept(small) == ("source.retyped", f"2.csv:{len(first.split()) + 2}")
 
 
-@pytest.mark.parametrize("zipped", [False, True])
-def test_a_blank_first_line_is_not_taken_for_the_header(small: Small, zipped: bool) -> None:
+@pytest.mark.parametrize("zipped", ["", ".gz", ".zst"])
+def test_a_blank_first_line_is_not_taken_for_the_header(small: Small, zipped: str) -> None:
     shop(small, path="data/s", format="csv")
-    file = small.folder / ("data/s/1.csv.gz" if zipped else "data/s/1.csv")
+    file = small.folder / f"data/s/1.csv{zipped}"
     file.parent.mkdir(parents=True)
-    text = b"\na,b\n1,2\n"
-    file.write_bytes(gzip.compress(text) if zipped else text)
+    with pyarrow.output_stream(str(file)) as out:
+        out.write(b"\na,b\n1,2\n")
     with pytest.raises(ForebayError, match="first line is blank") as refused:
         small.refresh()
     assert (refused.value.code, refused.value.where) == ("source.unreadable", f"{file}:1")
     shop(small, path="data/s", format="csv", options={"skip": 1})
     small.refresh()
     assert small.rows("tier2.all") == [(1, 2)]
+
+
+@pytest.mark.parametrize(("ending", "text"), [("CSV", b"a\n1\n"), ("JSON", b'{"a":1}\n')])
+def test_a_compressed_file_named_in_capitals_is_refused_until_the_author_says_how_it_is_compressed(
+    small: Small, ending: str, text: bytes
+) -> None:
+    shop(small, path="data/s", format=ending.lower())
+    file = small.folder / f"data/s/1.{ending}.GZ"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(gzip.compress(text))
+    with pytest.raises(ForebayError, match="in small letters only") as refused:
+        small.refresh()
+    assert (refused.value.code, refused.value.where) == ("source.unreadable", str(file))
+    shop(small, path="data/s", format=ending.lower(), options={"compression": "gzip"})
+    small.refresh()
+    assert small.rows("tier2.all") == [(1,)]
+    shop(small, path="data/s", format=ending.lower())
+    file.rename(small.folder / f"data/s/1.{ending.lower()}.gz")
+    small.refresh()
+    (small.folder / f"data/s/1.{ending.lower()}.gz").rename(file)
+    assert kept(small) == ("source.unreadable", file.name)
 
 
 def test_dates_of_a_format_that_the_author_gives_are_of_their_type(small: Small) -> None:
@@ -367,6 +388,19 @@ def test_whole_numbers_and_names_in_another_order_are_no_drift_in_json(small: Sm
     small.write("data/s/2.json", '{"w":"b","v":2}\n')
     assert not small.refresh().sources.kept
     assert small.rows("tier2.all") == [(1.5, "a"), (2.0, "b")]
+
+
+@pytest.mark.parametrize("more", ["", ',"C1":2'])
+def test_a_json_value_whose_name_is_empty_is_not_lost(small: Small, more: str) -> None:
+    small.declare(sources={"s": {"path": "data/s/*.json"}}, tier2=ALL)
+    small.write("data/s/1.json", f'{{"":1{more},"a":2}}\n')
+    with pytest.raises(ForebayError, match=r'source.unreadable: .*1.json: .*a value by the name ""'):
+        small.refresh()
+    small.write("data/s/1.json", '{"C0":1,"a":2}\n')
+    small.refresh()
+    assert small.rows("tier2.all") == [(1, 2)]
+    small.write("data/s/2.json", f'{{"":1{more},"a":2}}\n')
+    assert kept(small) == ("source.unreadable", "2.json")
 
 
 def test_json_names_that_differ_by_case_only_are_named_whether_they_come_together_or_later(small: Small) -> None:

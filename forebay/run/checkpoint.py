@@ -53,10 +53,23 @@ def write(connection: duckdb.Connection, table: str, attempt: int, file: Path) -
 
 def load(connection: duckdb.Connection, kept: Checkpoint, file: Path) -> None:
     """Create the table again. Raises NotKept or duckdb.Error if the file is not as it was written."""
-    select = duckdb.logical(_triples(kept.columns), f"({duckdb.files([str(file)], 'parquet', {}, {})})")
-    created = connection.execute(f"CREATE TABLE {quoted(kept.stage)} AS {select}").fetchone()
+    created = connection.execute(f"CREATE TABLE {quoted(kept.stage)} AS {_select(kept, file)}").fetchone()
     if created != (kept.rows,):
         raise NotKept(f"{kept.rows} rows were written, {created} are there")
+
+
+def view(connection: duckdb.Connection, kept: Checkpoint, file: Path) -> None:
+    """Create a view of the table that reads the file: only the columns that are asked for, and once each time. Raises as `load` does, as
+    far as the file's footer tells.
+    """
+    held = duckdb.parquet_rows(connection, [str(file)])
+    if held != kept.rows:
+        raise NotKept(f"{kept.rows} rows were written, {held} are there")
+    connection.execute(f"CREATE VIEW {quoted(kept.stage)} AS {_select(kept, file)}")
+
+
+def _select(kept: Checkpoint, file: Path) -> str:
+    return duckdb.logical(_triples(kept.columns), f"({duckdb.files([str(file)], 'parquet', {}, {})})")
 
 
 def _triples(columns: Sequence[StoredColumn]) -> list[tuple[str, str, str]]:

@@ -178,7 +178,6 @@ class _Attempt:
         """In this order, because each setting closes the door behind the one before; then read back, because a door may jam."""
         readable = [path for relation in self.spec.relations for path in relation.files]
         readable += [upload.file for upload in self.spec.uploads if upload.file]
-        readable += [str(ready.rows_file(Path(upload.prepared), upload.declared.name)) for upload in self.spec.uploads if upload.prepared]
         readable += [str(self._file(kept.stage, kept.attempt)) for kept in self.found.tables]
         # The engine asks for leave by the name it was given, in which glob characters are escaped.
         listed = ", ".join(duckdb.literal(path) for path in [*readable, *map(duckdb.plain, readable)])
@@ -198,7 +197,7 @@ class _Attempt:
         reports = self.folder / "prepared"
         reports.mkdir(exist_ok=True)
         report, rejected = protocol.reports(reports, declared.name)
-        known = ready.take(self.connection, upload, self.spec.accept_valid, reports) if upload.prepared else None
+        known = ready.take(self.connection, upload, self.spec.accept_valid, reports, self.folder / "temp") if upload.prepared else None
         if known is not None:
             self.inputs[declared.name] = known
             return known.granular

@@ -41,8 +41,11 @@ def keep(connection: duckdb.Connection, upload: Upload, found: PreparedInput, fo
     protocol.write(folder / _ABOUT, Ready(upload.sha256 or "", bare, table))
 
 
-def take(connection: duckdb.Connection, upload: Upload, accept_valid: bool, folder: Path) -> PreparedInput | None:
-    """Create the input's table from what was kept, and give `folder` the rest of it; None, with nothing done, if that cannot be."""
+def take(connection: duckdb.Connection, upload: Upload, accept_valid: bool, folder: Path, scratch: Path) -> PreparedInput | None:
+    """Let the input's rows be read from what was kept, and give `folder` the rest of it; None, with nothing done, if that cannot be.
+
+    The rows are linked in `scratch`: the upload may be removed while the run goes on.
+    """
     name = upload.declared.name
     linked: list[Path] = []
     try:
@@ -50,15 +53,15 @@ def take(connection: duckdb.Connection, upload: Upload, accept_valid: bool, fold
         if kept is None or (kept.found.rejected and not accept_valid):
             return None
         for file in Path(upload.prepared or "").iterdir():
-            if file.name not in (_ABOUT, rows_file(folder, name).name):
-                os.link(file, folder / file.name)
-                linked.append(folder / file.name)
-        checkpoint.load(connection, kept.table, rows_file(Path(upload.prepared or ""), name))
+            if file.name != _ABOUT:
+                link = (scratch if file.name == rows_file(scratch, name).name else folder) / file.name
+                os.link(file, link)
+                linked.append(link)
+        checkpoint.view(connection, kept.table, rows_file(scratch, name))
     except duckdb.Interrupted:
         raise
     except (OSError, msgspec.DecodeError, checkpoint.NotKept, duckdb.Error) as error:
         print(f"input {name} is prepared again: {error}", flush=True)
-        connection.execute(f"DROP TABLE IF EXISTS {duckdb.quoted(name)}")
         for file in linked:
             with contextlib.suppress(OSError):
                 file.unlink()

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 
 from forebay.errors import ForebayError, nearest
 from forebay.refresh import history
-from forebay.run import diff, promote, template
+from forebay.run import diff
 from forebay.run.export import MEDIA_TYPES, Format, export
 from forebay.run.pages import page
 from forebay.run.protocol import OutputFiles
@@ -74,6 +74,8 @@ def difference(run_id: str, other: str, site: TheSite, caller: TheCaller) -> dic
 def publish(run_id: str, asked: resources.Promotion, site: TheSite, caller: TheCaller) -> list[resources.Promoted]:
     """Publish outputs of a run to Iceberg tables of stable names, `results.<calculation>.<output>`, for BI tools. Again: in their place."""
     found, _ = owned(site, caller, run_id)
+    from forebay.run import promote  # noqa: PLC0415  # the catalogue's libraries take long to import
+
     done = (promote.remove if asked.remove else promote.promote)(site.lake, site.store, found.id, asked.output)
     site.note(caller, "demote" if asked.remove else "promote", found.id, asked.output or "")
     return [resources.Promoted(table=one.table, rows=one.rows, runs=one.runs, total=one.total) for one in done]
@@ -87,6 +89,8 @@ def empty_file(name: str, format: str, site: TheSite, caller: TheCaller) -> Resp
         raise ForebayError("input.unknown", f"there is no input `{name}`", advice=nearest(name, inputs))
     if format not in _TEMPLATES:
         raise ForebayError("input.unknown", f"there are no templates as {format}", advice="Ask for .csv or .xlsx")
+    from forebay.run import template  # noqa: PLC0415  # so do those that write workbooks
+
     content = template.template(inputs[name], "xlsx" if format == "xlsx" else "csv")
     return Response(content, media_type=_TEMPLATES[format], headers={"Content-Disposition": f'attachment; filename="{name}.{format}"'})
 

@@ -201,7 +201,7 @@ class Dispatcher:
         )  # fmt: skip
         run = write_spec(spec, self._lake)
         try:
-            before = None if ask.fresh else self._store.queue.answered(digest)
+            before = None if ask.fresh else self._store.queue.answered(digest, owner)
             if before is not None and self._answer(before, run):
                 at = time.time()
                 entry = msgspec.structs.replace(entry, answered_by=before, attempts=1, started_at=at, ended_at=at)
@@ -238,7 +238,7 @@ class Dispatcher:
 
     def _estimate(self, calculation: str) -> float:
         took = sorted(self._store.queue.took(calculation))
-        return took[len(took) // 2] if took else UNKNOWN
+        return took[len(took) // 2] if took else 0.0
 
     # The queue
 
@@ -255,7 +255,7 @@ class Dispatcher:
 
     def _admit(self) -> None:
         queued = {one.run: (calculation, one) for calculation, one in self._store.queue.waiting()}
-        waiting = [Waiting(one.run, one.owner, one.memory, one.estimate, one.queued_at) for _, one in queued.values()]
+        waiting = [Waiting(one.run, one.owner, one.memory, one.estimate or UNKNOWN, one.queued_at) for _, one in queued.values()]
         now = time.time()
         self._served = admit.forgotten(self._served, now - self._served_at)
         self._served_at = now

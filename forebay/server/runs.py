@@ -30,7 +30,7 @@ def submit(
     response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200, description="Sent again, it gives the same run")] = None,
 ) -> resources.Run:
-    """Ask for a run. It is queued, or answered at once if an identical one has been computed."""
+    """Ask for a run. It is queued, or answered at once from an identical one that the caller may see."""
     run_id = site.dispatcher.submit(
         caller.user,
         Ask(

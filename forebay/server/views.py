@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -82,7 +83,7 @@ class Views:
             seconds=_seconds(run, request),
             place=place[0] if place else None,
             starts_in=place[1] if place else None,
-            estimate=request.estimate if request and run.status in ("queued", "running") else None,
+            estimate=(request.estimate or None) if request and run.status in ("queued", "running") else None,
             parameters=dict(spec.parameters) if spec else {},
             inputs=_inputs(spec, outcome.inputs if outcome else {}),
             accept_valid=spec.accept_valid if spec else False,
@@ -138,11 +139,11 @@ class Views:
 
 
 def timing(seconds: Sequence[float]) -> resources.Timing:
-    """Percentiles of some durations."""
+    """Percentiles of some durations: the smallest that so many of them do not exceed."""
     ordered = sorted(seconds)
 
     def at(share: float) -> float | None:
-        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 3) if ordered else None
+        return round(ordered[math.ceil(share * len(ordered)) - 1], 3) if ordered else None
 
     return resources.Timing(runs=len(ordered), p50=at(0.5), p90=at(0.9), p99=at(0.99))
 

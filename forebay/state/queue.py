@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     insert,
+    or_,
     select,
     update,
 )
@@ -63,7 +64,7 @@ class Request(msgspec.Struct, frozen=True):
     memory: int
     """What its next attempt may take."""
     estimate: float
-    """Seconds that it is thought to take."""
+    """Seconds that it is thought to take; 0 if nothing is known."""
     started_at: float | None = None
     """When its last attempt began."""
     ended_at: float | None = None
@@ -117,10 +118,11 @@ class Queue:
             rows = connection.execute(query.where(runs.c.status == "queued").order_by(runs.c.seq)).all()
         return [(row.calculation, _as_request(row)) for row in rows]
 
-    def answered(self, digest: str) -> str | None:
-        """A run that has succeeded and computed the answer to `digest` itself."""
+    def answered(self, digest: str, owner: str) -> str | None:
+        """A run that `owner` may see, has succeeded and computed the answer to `digest` itself."""
         runs = self._runs
-        query = select(runs.c.id).join(_request, _request.c.run == runs.c.id).where(_request.c.digest == digest)
+        seen = or_(_request.c.owner == owner, _request.c.shared)
+        query = select(runs.c.id).join(_request, _request.c.run == runs.c.id).where(_request.c.digest == digest, seen)
         query = query.where(runs.c.status == "succeeded", _request.c.answered_by.is_(None)).order_by(runs.c.seq.desc()).limit(1)
         with self._engine.connect() as connection:
             return connection.execute(query).scalar()

@@ -11,6 +11,8 @@ from processes import eventually, processes_of
 from serving import Served, problem
 from small import settle
 
+from forebay.server.views import timing
+
 
 def test_a_run_is_queued_computed_and_fetched(served: Served) -> None:
     asked = served.submit("sums", parameters={"factor": 2})
@@ -107,11 +109,16 @@ def test_a_key_that_comes_from_twenty_at_once_gives_one_run(served: Served) -> N
 def test_an_identical_run_is_answered_from_what_is_there(served: Served) -> None:
     first = served.done("sums", parameters={"factor": 7})
     other = served.user("other")
+    # Not from what the user may not see: it would tell that somebody has asked the same.
+    assert served.ended(served.submit("sums", other, parameters={"factor": "7"})["id"])["answered_by"] is None
+    first = served.done("sums", parameters={"factor": 7}, fresh=True)
+    served.call("POST", f"/v1/runs/{first['id']}/share", json={"shared": True})
     again = served.submit("sums", other, parameters={"factor": "7"})
     assert again["status"] == "succeeded" and again["answered_by"] == first["id"] != again["id"]
     assert again["outputs"] == first["outputs"]
     assert served.csv(again["id"], key=other) == served.csv(first["id"])
     # It is the owner's own, whatever becomes of the other.
+    served.call("POST", f"/v1/runs/{first['id']}/share", json={"shared": False})
     shutil.rmtree(served.lake / "runs" / first["id"])
     assert served.csv(again["id"], key=other).startswith("g,v")
     assert served.call("GET", f"/v1/runs/{again['id']}/results/result", other).content[:4] == b"PAR1"
@@ -170,7 +177,9 @@ def test_runs_are_listed_page_by_page(served: Served) -> None:
 @pytest.mark.slow
 def test_a_run_stays_on_the_edition_that_it_was_given(serve: Callable[..., Served]) -> None:
     server = serve()
-    old = server.done("sums")
+    first = server.submit("sums")
+    assert first["estimate"] is None  # such a run has never been
+    old = server.ended(first["id"])
     data = server.folder / "data" / "facts.parquet"
     shutil.copy(data, server.folder / "data" / "more.parquet")
     settle(server.folder / "data" / "more.parquet")
@@ -226,3 +235,11 @@ def test_a_server_that_is_told_to_stop_gives_runs_a_while_and_resumes_the_others
     assert server.ended(waiting)["status"] == "succeeded"
     assert server.ended(slow)["status"] == "cancelled"
     assert "Traceback" not in server.talk()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [([], (None, None, None)), ([3], (3, 3, 3)), ([2, 1], (1, 2, 2)), (list(range(1, 11)), (5, 9, 10))]
+)
+def test_percentiles_are_the_smallest_that_so_many_do_not_exceed(seconds: list[float], expected: tuple[float | None, ...]) -> None:
+    found = timing(seconds)
+    assert (found.p50, found.p90, found.p99) == expected

@@ -3,9 +3,10 @@
     python benchmarks/increments.py [--days 100 --days 365 --days 730 --days 1000] [--rows 100000] [--directory D]
 
 Sources are daily Parquet files of sales and a mapping of products. Two Tier-2 tables: `daily`, partitioned by month, and `weekly` over
-the join with the mapping, partitioned by week. For each history the whole is refreshed first; then one day is added and refreshed, as a
-process, and beside it the script that a person would write for `daily` alone, which reads that day and rewrites its month. One JSON line
-per figure. Then, after the longest history: one file with one row for each of 50 old months or weeks, and another mapping.
+the join with the mapping, partitioned by week. For each history the whole is refreshed first; then one day is added and refreshed: by
+`forebay refresh`, a process that has everything to import; by one that has refreshed before, as `forebay watch` and `forebay serve` do; and
+beside it by the script that a person would write for the two tables, which reads that day, and rewrites its month and its week. One JSON
+line per figure. Then, after the longest history: one file with one row for each of 50 old months or weeks, and another mapping.
 """
 
 from __future__ import annotations
@@ -37,16 +38,43 @@ WEEKLY = """SELECT CAST(date_trunc('week', day) AS DATE) AS week, store, categor
 FROM sales JOIN products USING (sku) GROUP BY ALL"""
 SCRIPT = """
 import duckdb, pathlib, sys
-new, out = sys.argv[1:]
+new, products, out = sys.argv[1:]
 c = duckdb.connect(config={"threads": 2})
-month = c.execute(f"select min(date_trunc('month', day))::date from '{new}'").fetchone()[0]
-target = pathlib.Path(out) / f"{month}.parquet"
-before = f"select * from '{target}' union all " if target.exists() else ""
-sums = "month, day, store, sum(units) as units, sum(revenue) as revenue"
-one = f"select date_trunc('month', day)::date as {sums}, count(*) as n from '{new}' group by all"
-all_ = f"select {sums}, sum(n) as n from ({before}{one}) group by all order by day, store"
-c.execute(f"copy ({all_}) to '{target}.new' (format parquet)")
-pathlib.Path(f"{target}.new").rename(target)
+
+def add(span, rows, keys, sums):
+    first = c.execute(f"select min(date_trunc('{span}', day))::date from {rows}").fetchone()[0]
+    target = pathlib.Path(out) / f"{span}-{first}.parquet"
+    before = f"select * from '{target}' union all by name " if target.exists() else ""
+    again = ", ".join(f"sum({name}) as {name}" for name in sums)
+    new = ", ".join(f"{value} as {name}" for name, value in sums.items())
+    one = f"select date_trunc('{span}', day)::date as {span}, {keys}, {new} from {rows} group by all"
+    c.execute(f"copy (select {span}, {keys}, {again} from ({before}{one}) group by all order by all) to '{target}.new' (format parquet)")
+    pathlib.Path(f"{target}.new").rename(target)
+
+sums = {"units": "sum(units)", "revenue": "sum(revenue)", "n": "count(*)"}
+add("month", f"'{new}'", "day, store", sums)
+add("week", f"'{new}' join '{products}' using (sku)", "store, category", sums)
+"""
+WARM = """
+import pathlib, sys, time
+from forebay.engines import duckdb
+with duckdb.without_pandas():
+    import forebay.lake.iceberg
+from forebay.refresh import build, combine, slices
+from forebay.refresh.refresh import refresh
+import contextlib, types
+
+@contextlib.contextmanager
+def watching(plan):
+    yield types.SimpleNamespace(**dict.fromkeys(("building", "built", "failed", "checking", "checked"), lambda *_: None))
+
+folder = pathlib.Path(sys.argv[1])
+refresh(folder, watching)
+print("ready", flush=True)
+sys.stdin.readline()
+started = time.perf_counter()
+assert refresh(folder, watching).published
+print(time.perf_counter() - started, flush=True)
 """
 FIRST = datetime.date(2024, 1, 1)
 
@@ -104,6 +132,21 @@ def forebay(folder: Path, *arguments: str) -> tuple[float, dict[str, Any]]:
     return took, json.loads(done.stdout)
 
 
+class Warm:
+    """A process that has refreshed before."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-c", WARM, str(folder)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.process.stdout.readline()
+
+    def refresh(self) -> float:
+        """Seconds of its next refresh, which is its last."""
+        out, _ = self.process.communicate("\n")
+        return float(out)
+
+
 def work(folder: Path) -> dict[str, Any]:
     """Of each table that a refresh would build: its new slices, and the rows and files it would read."""
     plan = forebay(folder, "plan")[1]
@@ -154,9 +197,16 @@ def main() -> None:
             planned = work(feed.folder)
             took, _ = forebay(feed.folder, "refresh")
             started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", SCRIPT, str(new), str(out)], check=True)
+            subprocess.run([sys.executable, "-c", SCRIPT, str(new), str(feed.folder / "data/products.parquet"), str(out)], check=True)
             script = time.perf_counter() - started
-            say(what="one day more", days=days, refresh_s=took, script_s=script, more_s=took - script, reads=planned)
+            warm = Warm(feed.folder)
+            feed.day()
+            settled()
+            again = warm.refresh()
+            say(
+                what="one day more", days=days, refresh_s=took, script_s=script, more_s=took - script, warm_refresh_s=again,
+                warm_more_s=again - script, reads=planned,
+            )  # fmt: skip
     feed.late(50)
     settled()
     planned = work(feed.folder)

@@ -82,7 +82,7 @@ class Dispatcher:
         self._served: dict[str, float] = {}
         self._served_at = time.time()
         self._places: dict[str, tuple[int, float]] = {}
-        self._foreseen_at = self._settled_at = 0.0
+        self._foresee_at = self._settled_at = 0.0
         self._editions: dict[int, Edition] = {}
         self._thread = threading.Thread(target=self._loop, name="forebay-dispatch", daemon=True)
 
@@ -254,6 +254,8 @@ class Dispatcher:
             self._wake.wait(_TICK)
 
     def _admit(self) -> None:
+        if len(self._running) >= self._capacity.workers and time.monotonic() < self._foresee_at:
+            return  # a hundred submissions at once need not each read a hundred that wait
         queued = {one.run: (calculation, one) for calculation, one in self._store.queue.waiting()}
         waiting = [Waiting(one.run, one.owner, one.memory, one.estimate or UNKNOWN, one.queued_at) for _, one in queued.values()]
         now = time.time()
@@ -271,10 +273,10 @@ class Dispatcher:
                 self._threads[one.run] = thread
                 thread.start()
             running = list(self._running.values())
-        if waiting and time.monotonic() - self._foreseen_at < max(_FORESEE, _FORESEE_EACH * len(waiting)):
+        if waiting and time.monotonic() < self._foresee_at:
             return
         before, self._places = self._places, admit.foresee(waiting, running, self._served, self._capacity, now)
-        self._foreseen_at = time.monotonic()
+        self._foresee_at = time.monotonic() + max(_FORESEE, _FORESEE_EACH * len(waiting))
         for run_id, place in self._places.items():
             if before.get(run_id, (0, 0))[0] != place[0]:
                 self._told(run_id)

@@ -107,7 +107,8 @@ class Client:
         self.close()
 
     def _uploaded(self, name: str, given: str | os.PathLike[str]) -> str:
-        return self.upload(name, given) if isinstance(given, os.PathLike) or Path(given).is_file() else given
+        file = isinstance(given, os.PathLike) or Path(given).is_file() or Path(given).name != given or Path(given).suffix
+        return self.upload(name, given) if file else str(given)
 
     # Asking
 
@@ -263,7 +264,8 @@ class Run:
         return Run(self._client, self._client._ask("POST", f"/v1/runs/{self.id}/replay", once=True).json())
 
     def download(self, output: str | None = None, to: str | os.PathLike[str] | None = None, format: str = "parquet") -> Path:
-        """A result as a file, Parquet or CSV; waits until it is there. `to` is a file or folder, by default the working directory."""
+        """A result as a file, Parquet, CSV, JSON or Arrow; waits until it is there. `to` is a file or folder, by default the working
+        directory."""
         name = self._output(output)
         target = Path(to or ".")
         if target.is_dir():

@@ -30,7 +30,7 @@ from forebay.run.prepare import InputRejected, Prepared, prepare
 from forebay.run.protocol import Checkpoint, Kept, Outcome, OutputFiles, PreparedInput, RunSpec, StageProgress
 from forebay.run.read_input import no_input, read_input
 from forebay.run.resume import resume, to_keep
-from forebay.run.rules import as_cell
+from forebay.run.rules import as_cell, as_header
 from forebay.split.stage import NOW, Stage
 
 PREPARE, WRITE = "prepare", "write results"
@@ -315,8 +315,10 @@ class _Attempt:
         columns = [(column, type_, str(duckdb.stored_type(type_))) for column, type_ in found.items()]
         self._copy(duckdb.storable(columns, duckdb.quoted(name)), results / f"{name}.parquet")
         target = duckdb.literal(str(results / f"{name}.csv"))
-        quoted = {duckdb.quoted(column): type_ for column, type_ in found.items()}
-        cells = ", ".join(f"{as_cell(text)} AS {text}" if type_ == "VARCHAR" else text for text, type_ in quoted.items())
+        cells = ", ".join(
+            f"{as_cell(duckdb.quoted(column)) if type_ == 'VARCHAR' else duckdb.quoted(column)} AS {duckdb.quoted(as_header(column))}"
+            for column, type_ in found.items()
+        )
         self.connection.execute(f"COPY (SELECT {cells} FROM {duckdb.quoted(name)}) TO {target} (FORMAT csv, HEADER)")
         final = self.folder / "results"
         texts = ", ".join(f"CAST({duckdb.quoted(column)} AS VARCHAR)" for column in found)

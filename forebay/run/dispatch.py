@@ -74,6 +74,7 @@ class Dispatcher:
         self._lake, self._store, self._serving, self._told, self._moved = lake, store, serving, told, moved
         self._capacity = Capacity(serving.workers, serving.memory)
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
         self._running: dict[str, Running] = {}
@@ -109,7 +110,6 @@ class Dispatcher:
         asked = _digest(ask.calculation, dict(ask.parameters), _named(ask), ask.accept_valid, ask.edition)
         if ask.idempotency_key is not None and (known := self._known(owner, ask.idempotency_key, asked)) is not None:
             return known
-        self._within_limits(owner)
         while True:
             edition = self.edition(ask.edition)
             limits = msgspec.structs.replace(edition.project.limits, threads=self._serving.threads)
@@ -182,12 +182,11 @@ class Dispatcher:
         return before.run
 
     def _within_limits(self, owner: str) -> None:
-        mine = sum(one.owner == owner for _, one in self._store.queue.waiting()) + sum(
-            one.user == owner for one in list(self._running.values())
-        )
-        if mine >= self._serving.queued_per_user:
+        mine = {one.run for _, one in self._store.queue.waiting() if one.owner == owner}
+        mine |= {run_id for run_id, one in list(self._running.items()) if one.user == owner}
+        if len(mine) >= self._serving.queued_per_user:
             raise ForebayError(
-                "request.too_many", f"{mine} of your runs wait or go on, and no more may",
+                "request.too_many", f"{len(mine)} of your runs wait or go on, and no more may",
                 advice="Wait for some of them to end, or cancel some; `server.queued_per_user` is the limit",
             )  # fmt: skip
 
@@ -207,7 +206,9 @@ class Dispatcher:
                 entry = msgspec.structs.replace(entry, answered_by=before, attempts=1, started_at=at, ended_at=at)
                 self._store.submit_run(entry, spec.calculation, edition.number, "succeeded")
             else:
-                self._store.submit_run(entry, spec.calculation, edition.number)
+                with self._asking:
+                    self._within_limits(owner)
+                    self._store.submit_run(entry, spec.calculation, edition.number)
         except BaseException:
             shutil.rmtree(run, ignore_errors=True)
             raise
@@ -226,7 +227,7 @@ class Dispatcher:
             if outcome is None:
                 return False
             for part in ("results", "prepared"):
-                if (source / part).exists():
+                if part == "results" or (source / part).exists():
                     shutil.copytree(source / part, target / part, copy_function=os.link)
             here, there = (msgspec.json.encode(str(folder))[1:-1] for folder in (source, target))
             text = msgspec.json.encode(outcome).replace(here, there)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,9 @@ def read_json(connection: duckdb.Connection, declared: Input, path: Path, into: 
                     fields[known[plain]] = as_text(cell)
             if len(fields) < len(value):
                 match(declared, path, list(value))  # says which column is unknown or doubled
+            if bytes(raw).count(b":") > len(value) and not nested:
+                # A colon of a text, or of a name that comes twice, of which one value is lost by now.
+                match(declared, path, json.loads(bytes(raw), object_pairs_hook=lambda pairs: [name for name, _ in pairs]))
             yield (
                 (row, [bytes(raw).decode()], f"{nested} must be one plain value")
                 if nested

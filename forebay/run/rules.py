@@ -48,9 +48,17 @@ def typed(declared: Input, kinds: list[str], source: str) -> str:
     return f"SELECT *, {value} FROM (SELECT *, {cast} FROM (SELECT *, {clean} FROM ({trimmed})))"
 
 
+_FORMULAS = "=+-@\t\r"
+
+
+def as_header(name: str) -> str:
+    """A column's name as the cell of a CSV file, kept from being run as a formula like any other."""
+    return f"'{name}" if name.startswith(tuple(_FORMULAS)) else name
+
+
 def as_cell(text: str) -> str:
     """`text` as a cell of a CSV file. One that a spreadsheet would run as a formula is kept from it by an apostrophe."""
-    starts = ", ".join(str(ord(sign)) for sign in "=+-@\t\r")
+    starts = ", ".join(str(ord(sign)) for sign in _FORMULAS)
     return f"CASE WHEN ascii({text}) IN ({starts}) AND NOT regexp_full_match({text}, '{NUMBER}') THEN '''' || {text} ELSE {text} END"
 
 

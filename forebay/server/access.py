@@ -16,7 +16,6 @@ from forebay.state.keys import Key
 from forebay.state.store import Store
 
 COOKIE = "forebay_session"
-ROLES = ("user", "operator")
 _LINK_SECONDS = 600.0
 _FAILURES_APART = 10.0
 """Seconds between two notes of sign-ins that failed."""
@@ -86,7 +85,7 @@ class Access:
             if left < 1.0:
                 raise ForebayError(
                     "request.too_often", f"more than {self._per_minute} requests in a minute",
-                    advice=f"Ask again in {max(1, round((1.0 - left) / rate))} s; `server.requests_per_minute` is the limit",
+                    advice="Ask again in some seconds; `server.requests_per_minute` is the limit",
                 )  # fmt: skip
             self._left[user] = (left - 1.0, now)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,14 +56,21 @@ async def upload(
     check_ending(name, declared.name)
     if request.headers.get("content-type", "").startswith("multipart/"):
         raise ForebayError("request.malformed", "the body is a form", advice="Send the file itself as the body: its name is in the query")
-    kept, length = await _received(request, site, caller, name)
-    found = await asyncio.to_thread(site.store.uploads.same, caller.user, declared.name, kept.sha256, name, edition.number)
+    async with _received(request, site, caller, name) as (kept, length):
+        return await _taken(site, caller, declared.name, edition.number, name, kept, length, response)
+
+
+async def _taken(
+    site: Site, caller: Caller, input_: str, edition: int, name: str, kept: Kept, length: int, response: Response
+) -> resources.Upload:
+    """The upload that a kept file makes: the one that is there already, or a new one, which is going to be examined."""
+    found = await asyncio.to_thread(site.store.uploads.same, caller.user, input_, kept.sha256, name, edition)
     if found is not None:
         response.status_code = 202 if found.status == "checking" else 200
     else:
         now = time.time()
         id_ = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(4)}"
-        found = Uploaded(id_, caller.user, declared.name, name, kept.sha256, length, now, "checking", edition.number)
+        found = Uploaded(id_, caller.user, input_, name, kept.sha256, length, now, "checking", edition)
         await asyncio.to_thread(site.store.uploads.add, found)
         await asyncio.to_thread(site.note, caller, "upload", id_, name)
         site.examiner.add(id_)
@@ -150,17 +158,20 @@ def rejected(upload_id: str, site: TheSite, caller: TheCaller) -> FileResponse:
     return FileResponse(file, media_type="text/csv; charset=utf-8", filename=f"{Path(found.filename).stem}.rejected.csv")
 
 
-async def _received(request: Request, site: Site, caller: Caller, name: str) -> tuple[Kept, int]:
-    """The body as a kept file, and its length. Raises ForebayError, with nothing kept, as soon as it is more than may be sent."""
+@asynccontextmanager
+async def _received(request: Request, site: Site, caller: Caller, name: str) -> AsyncIterator[tuple[Kept, int]]:
+    """The body as a kept file, and its length. Raises ForebayError, with nothing kept, as soon as it is more than may be sent. Until this
+    ends it counts as coming, and then as what the user keeps: uploads side by side come to no more than one after the other.
+    """
     user, most = caller.user, site.serving.max_upload
-    room = site.serving.uploads_per_user - await asyncio.to_thread(site.store.uploads.held_by, user)
+    held = await asyncio.to_thread(site.store.uploads.held_by, user)
     announced = request.headers.get("content-length", "")
     taken = 0
 
     def check(coming: int, all_of_theirs: int) -> None:
         if coming > most:
             raise ForebayError("request.too_large", f"{name} has more than {size(most)}", advice="`server.max_upload` is the limit")
-        if all_of_theirs > room:
+        if all_of_theirs + held > site.serving.uploads_per_user:
             allowed = size(site.serving.uploads_per_user)
             raise ForebayError(
                 "request.too_large", f"with {name} you would keep more than {allowed} of uploads",
@@ -182,7 +193,12 @@ async def _received(request: Request, site: Site, caller: Caller, name: str) -> 
                     block.clear()
             if not taken:
                 raise ForebayError("input.unreadable", "the file is empty", where=name, advice="Check that the whole file was sent")
-            return await asyncio.to_thread(coming.keep), taken
+            # Others may have become what is held meanwhile; one that does so just now counts twice rather than not at all.
+            now_coming = site.uploading[user]
+            held = await asyncio.to_thread(site.store.uploads.held_by, user)
+            check(taken, now_coming)
+            kept = await asyncio.to_thread(coming.keep)
+        yield kept, taken
     except ClientDisconnect:
         raise HTTPException(400, "the client left before the whole file had come") from None
     finally:

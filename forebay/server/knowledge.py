@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from forebay.refresh import history
 from forebay.server import resources
@@ -65,7 +65,12 @@ def editions(site: TheSite, caller: TheCaller, limit: Annotated[int, Query(ge=1,
 
 
 @router.get("/editions/{number}/changes", operation_id="compare_editions")
-def changes(number: int, site: TheSite, caller: TheCaller, since: Annotated[int | None, Query(ge=1, le=2**31)] = None) -> dict[str, Any]:
+def changes(
+    number: Annotated[int, Path(ge=1, le=2**31)],
+    site: TheSite,
+    caller: TheCaller,
+    since: Annotated[int | None, Query(ge=1, le=2**31)] = None,
+) -> dict[str, Any]:
     """How an edition differs from the one before, or from another: sources, tables, and why each was built."""
     found: dict[str, Any] = msgspec.to_builtins(history.diff(site.store, since, number))
     return found

@@ -15,6 +15,9 @@ _STATUS = {
     "input.no_report": 404,
     "input.unfinished": 409,
     "output.unknown": 404,
+    "output.none": 409,
+    "output.lost": 410,
+    "output.not_promoted": 404,
     "run.unknown": 404,
     "run.removed": 410,
     "edition.none": 409,
@@ -35,7 +38,7 @@ _STATUS = {
     "state.unavailable": 503,
     "usage": 400,
 }
-_AREAS = {"input": 422, "parameter": 422, "project": 409, "edition": 409, "source": 409}
+_AREAS = {"input": 422, "parameter": 422, "output": 422, "project": 409, "edition": 409, "source": 409}
 
 
 class One(BaseModel):

@@ -17,6 +17,7 @@ from forebay.run.export import MEDIA_TYPES, Format, export
 from forebay.run.pages import page
 from forebay.run.protocol import OutputFiles
 from forebay.server import resources
+from forebay.server.access import Caller
 from forebay.server.asking import TheCaller, TheSite
 from forebay.server.runs import owned
 from forebay.server.site import Site
@@ -67,7 +68,7 @@ def rows(
 @router.get("/runs/{run_id}/diff/{other}", operation_id="diff_runs")
 def difference(run_id: str, other: str, site: TheSite, caller: TheCaller) -> dict[str, Any]:
     """How run `other` differs from this one: parameters, inputs, code and edition, and which rows came out otherwise."""
-    return compared(site, site.views.seen(caller, run_id)[0], site.views.seen(caller, other)[0])
+    return compared(site, caller, run_id, other)
 
 
 @router.post("/runs/{run_id}/promote", operation_id="promote_run")
@@ -95,11 +96,17 @@ def empty_file(name: str, format: str, site: TheSite, caller: TheCaller) -> Resp
     return Response(content, media_type=_TEMPLATES[format], headers={"Content-Disposition": f'attachment; filename="{name}.{format}"'})
 
 
-def compared(site: Site, a: Run, b: Run) -> dict[str, Any]:
-    """How run `b` differs from run `a`, and how their editions do, if both are kept."""
+def compared(site: Site, caller: Caller, a: str, b: str) -> dict[str, Any]:
+    """How run `b` differs from run `a`, and how their editions do, if both are kept. Of inputs, rows are shown only to who owns both:
+    sharing a run shares its results.
+    """
+    seen = [site.views.seen(caller, run_id) for run_id in (a, b)]
     with _COMPARING:
-        found: dict[str, Any] = msgspec.to_builtins(diff.diff(site.lake, site.store, a, b))
-    found["editions"] = msgspec.to_builtins(history.diff_if_kept(site.store, a.edition, b.edition))
+        found: dict[str, Any] = msgspec.to_builtins(diff.diff(site.lake, site.store, *(run for run, _ in seen)))
+    if not all(caller.operator or (request and caller.owns(request.owner)) for _, request in seen):
+        for one in found["inputs"]:
+            one |= {"rows": None, "note": "its rows are their owner's"}
+    found["editions"] = msgspec.to_builtins(history.diff_if_kept(site.store, *(run.edition for run, _ in seen)))
     return found
 
 

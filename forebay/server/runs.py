@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
-from collections.abc import AsyncIterator
-from typing import Annotated
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from forebay.errors import ForebayError
@@ -14,12 +18,36 @@ from forebay.run.dispatch import Ask
 from forebay.run.request import Kept, kept_of
 from forebay.server import resources
 from forebay.server.access import Caller
-from forebay.server.asking import TheCaller, TheSite
+from forebay.server.asking import TheCaller, TheSite, caller_of
 from forebay.server.site import Site
-from forebay.state.queue import Request
+from forebay.server.views import ENDED
+from forebay.state import queue
 from forebay.state.store import Run
 
-router = APIRouter(prefix="/v1/runs", tags=["runs"])
+_LOOK_AGAIN = 1.0
+"""Seconds for which who watches a run is believed to be still allowed to."""
+
+
+class _Exact(Request):
+    """A request whose JSON keeps the digits of its numbers: as a float, 1234567890123456.78 would be another one."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            self._json = json.loads(await self.body(), parse_float=str)
+        return self._json
+
+
+class _Route(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            return await answer(_Exact(request.scope, request.receive))
+
+        return answered
+
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=_Route)
 
 
 @router.post("", status_code=202, response_model=resources.Run, operation_id="submit_run")
@@ -31,13 +59,16 @@ def submit(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200, description="Sent again, it gives the same run")] = None,
 ) -> resources.Run:
     """Ask for a run. It is queued, or answered at once from an identical one that the caller may see."""
-    run_id = site.dispatcher.submit(
-        caller.user,
-        Ask(
-            asked.calculation, asked.parameters, kept_inputs(site, caller, asked.inputs), asked.accept_valid, asked.edition,
-            asked.fresh, idempotency_key,
-        ),
-    )  # fmt: skip
+    try:
+        inputs = kept_inputs(site, caller, asked.inputs)
+    except ForebayError:
+        # An upload may have been removed since the run was asked for the first time.
+        before = site.store.queue.by_key(caller.user, idempotency_key) if idempotency_key else None
+        if before is None:
+            raise
+        return _accepted(site, caller, before.run, response, "run")
+    ask = Ask(asked.calculation, asked.parameters, inputs, asked.accept_valid, asked.edition, asked.fresh, idempotency_key)
+    run_id = site.dispatcher.submit(caller.user, ask)
     return _accepted(site, caller, run_id, response, "run")
 
 
@@ -72,11 +103,18 @@ def _seen(run_id: str, site: TheSite, caller: TheCaller) -> str:
 
 @router.get("/{run_id}/events", response_class=EventSourceResponse, operation_id="watch_run")
 async def events(
-    run_id: Annotated[str, Depends(_seen)], site: TheSite, last_event_id: Annotated[str | None, Header()] = None
+    request: Request, run_id: Annotated[str, Depends(_seen)], site: TheSite, last_event_id: Annotated[str | None, Header()] = None
 ) -> AsyncIterator[ServerSentEvent]:
     """The run whenever it changes, as server-sent events named `run`, until it has ended. Goes on after `Last-Event-ID`."""
     after = int(last_event_id) if last_event_id and last_event_id.isdigit() and len(last_event_id) < 18 else 0
+    looked = time.monotonic()
     async for event in site.hub.follow(run_id, after):
+        if event.status in ENDED or time.monotonic() - looked > _LOOK_AGAIN:
+            try:
+                await asyncio.to_thread(lambda: _seen(run_id, site, caller_of(request)))
+            except ForebayError:
+                return  # shared no more, or the key is worthless
+            looked = time.monotonic()
         yield ServerSentEvent(raw_data=event.data, event="run", id=str(event.id))
 
 
@@ -105,7 +143,10 @@ def replay(run_id: str, site: TheSite, caller: TheCaller, response: Response) ->
 @router.post("/{run_id}/share", operation_id="share_run")
 def share(run_id: str, asked: resources.Share, site: TheSite, caller: TheCaller) -> resources.Run:
     """Let every user see a run and its results, or only its owner."""
-    found, _ = owned(site, caller, run_id)
+    found, request = owned(site, caller, run_id)
+    if request is None:
+        what = "a run of the command line has no owner who could share it"
+        raise ForebayError("access.refused", what, advice="Replay it, and share that")
     site.store.queue.share(found.id, asked.shared)
     site.note(caller, "share" if asked.shared else "unshare", found.id)
     return site.views.run(found, site.store.queue.get(found.id))
@@ -131,10 +172,10 @@ def kept_inputs(site: Site, caller: Caller, inputs: dict[str, str]) -> dict[str,
     return kept
 
 
-def owned(site: Site, caller: Caller, run_id: str) -> tuple[Run, Request | None]:
-    """A run that the caller may change."""
+def owned(site: Site, caller: Caller, run_id: str) -> tuple[Run, queue.Request | None]:
+    """A run that the caller may change. Those of the command line are nobody's but the operators'."""
     found, request = site.views.seen(caller, run_id)
-    if request is None or not caller.owns(request.owner):
+    if not (caller.operator if request is None else caller.owns(request.owner)):
         raise ForebayError("access.refused", "the run belongs to somebody else", advice="Only its owner may change it")
     return found, request
 

@@ -20,12 +20,11 @@ from forebay.run.dispatch import Dispatcher
 from forebay.run.protocol import Outcome, PreparedInput, Progress, RunSpec, StageProgress
 from forebay.server import resources
 from forebay.server.access import Caller
+from forebay.state.keys import LOCAL
 from forebay.state.queue import Request
 from forebay.state.store import Run, Store
 from forebay.state.uploads import Uploaded
 
-LOCAL = "command line"
-"""Whose runs those are that no server took. Operators see them."""
 ENDED = ("succeeded", "failed", "cancelled")
 
 

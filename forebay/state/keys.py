@@ -14,6 +14,11 @@ import time
 import msgspec
 from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, Text, delete, insert, select, update
 
+from forebay.errors import ForebayError
+
+LOCAL = "command line"
+"""Whose runs those are that no server took. Operators see them."""
+
 metadata = MetaData()
 _key = Table(
     "api_key",
@@ -75,7 +80,9 @@ class Keys:
         self._engine = engine
 
     def add(self, user: str, role: str) -> tuple[Key, str]:
-        """A new key, and its secret, which is kept nowhere else."""
+        """A new key, and its secret, which is kept nowhere else. Raises ForebayError if nobody can have that name."""
+        if user.strip() in ("", LOCAL):
+            raise ForebayError("usage", f"no user can have the name `{user}`", advice="Give the user another one")
         secret = PREFIX + secrets.token_urlsafe(32)
         key = Key(secrets.token_hex(4), user, role, time.time())
         with self._engine.begin() as connection:

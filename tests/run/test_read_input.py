@@ -404,6 +404,11 @@ def test_json_that_is_broken_anywhere_is_refused(read: Read, text: str) -> None:
     assert read.refused(text, name="x.json").code == "input.unreadable"
 
 
+@pytest.mark.parametrize("text", ['[{"a": "1", "b": "x:y"}, {"a": "2", "b": "y", "a": "3"}]', '{"a": 1, "\\u0061": 2}\n'])
+def test_a_json_name_that_comes_twice_is_refused(read: Read, text: str) -> None:
+    assert read.refused(text, name="x.json" if text[0] == "[" else "x.jsonl").code == "input.duplicate_column"
+
+
 def test_json_columns_and_encoding(read: Read) -> None:
     assert read.refused('[{"a": 1}, {"z": 2}]', name="x.json").code == "input.unknown_column"
     assert read.refused('[{"a": 1, "A": 2}]', name="x.json").code == "input.duplicate_column"

@@ -447,7 +447,7 @@ def test_texts_that_a_spreadsheet_would_run_get_an_apostrophe_in_csv_alone(tmp_p
     small.parquet("data/t.parquet", " UNION ALL ".join(f"SELECT {i} AS i, {literal(text)} AS t" for i, text in enumerate(texts)))
     small.declare(
         sources={"t": {"path": "data/t.parquet"}},
-        calculations={"c": {"sql": 'create table o as select i, t as "T ""x", -i as m, [t] as l from t where i >= $n', "parameters": {"n": "integer"}}},
+        calculations={"c": {"sql": 'create table o as select i, t as "T ""x", -i as m, [t] as l, i as "=1+1" from t where i >= $n', "parameters": {"n": "integer"}}},
     )
     small.refresh()
     spec, outcome = small.run("c", n=0)
@@ -455,7 +455,7 @@ def test_texts_that_a_spreadsheet_would_run_get_an_apostrophe_in_csv_alone(tmp_p
     output = outcome.outputs["o"]
     with Path(output.csv).open(newline="", encoding="utf-8") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row["i"]))
-    assert list(rows[0]) == ["i", 'T "x', "m", "l"]
+    assert list(rows[0]) == ["i", 'T "x', "m", "l", "'=1+1"]
     assert [row['T "x'] for row in rows] == [f"'{text}" if i < 6 else text for i, text in enumerate(texts)]
     assert [row["m"] for row in rows] == [str(-i) for i in range(len(texts))]
     with duckdb.scratch() as connection:

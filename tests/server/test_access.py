@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 from processes import eventually
 from serving import Served, problem
 from small import cli
 
+from forebay.errors import ForebayError
 from forebay.state.store import Store
 
 
@@ -69,6 +72,12 @@ def test_a_browser_signs_in_by_a_key_and_out_when_that_is_revoked(served: Served
         assert eventually(lambda: browser.get("/v1/runs").status_code == 401)
 
 
+@pytest.mark.parametrize("name", ["", " ", "command line"])
+def test_nobody_has_a_name_that_stands_for_nobody_or_for_the_command_line(served: Served, name: str) -> None:
+    with pytest.raises(ForebayError, match="no user can have the name"):
+        Store(served.lake / "state.db").keys.add(name, "user")
+
+
 def test_who_asks_too_often_is_told_to_wait(serve: Callable[..., Served]) -> None:
     server = serve(requests_per_minute=20, queued_per_user=3, workers=1)
     busy = server.user("busy")
@@ -82,4 +91,9 @@ def test_who_asks_too_often_is_told_to_wait(serve: Callable[..., Served]) -> Non
         server.submit("slow", queueing, parameters={"more": more})
     asked = server.call("POST", "/v1/runs", queueing, json={"calculation": "slow", "parameters": {"more": 4}})
     assert problem(asked) == (429, "request.too_many")
+    eager = server.user("eager")
+    with ThreadPoolExecutor(10) as pool:
+        asks = [{"calculation": "slow", "parameters": {"more": 100 + n}} for n in range(10)]
+        answers = list(pool.map(lambda ask: server.call("POST", "/v1/runs", eager, json=ask).status_code, asks))
+    assert sorted(answers) == [202] * 3 + [429] * 7
     assert server.submit("slow", parameters={"more": 5})["status"] == "queued"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from processes import descendants, eventually
 from serving import Served, problem
@@ -278,6 +279,42 @@ def test_a_stopped_server_leaves_an_examination_to_the_next(own: Served) -> None
     assert lies_in(own, "examined") == set()
     own.start().ready()
     assert own.get(f"/v1/inputs/{sent['id']}?wait=30")["status"] == "ready"
+
+
+def test_uploads_side_by_side_come_to_no_more_than_may_be_kept(own: Served) -> None:
+    turns = [threading.Event() for _ in range(5)]
+    turns[0].set()
+
+    def body(number: int) -> Iterator[bytes]:
+        yield b"key,x\n"
+        assert turns[number].wait(60)
+        yield f"{number},1\n".encode() * 150_000
+
+    def send(number: int) -> int:
+        answer = httpx.post(
+            f"{own.url}/v1/inputs?input=plain&filename=f.csv", content=body(number), timeout=60,
+            headers={"Authorization": f"Bearer {own.own_key}"},
+        )  # fmt: skip
+        turns[number + 1].set()
+        return answer.status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(send, range(4))) == [202, 202, 413, 413]
+
+
+def test_a_shared_run_shows_its_results_and_not_the_rows_it_was_given(served: Served) -> None:
+    ann, bob = served.user("ann-diff"), served.user("bob-diff")
+    hers = served.done("plainly", ann, inputs={"plain": taken(served, "key,x,note\n6,6,secret\n", key=ann)["id"]})["id"]
+    served.call("POST", f"/v1/runs/{hers}/share", ann, json={"shared": True})
+    his = served.done("plainly", bob, inputs={"plain": taken(served, "key,x,note\n6,7,mine\n", key=bob)["id"]})["id"]
+    told = served.get(f"/v1/runs/{his}/diff/{hers}", bob)["inputs"]
+    assert [(one["name"], one["rows"]) for one in told] == [("plain", None)] and "secret" not in str(told)
+    assert served.get(f"/v1/runs/{his}/diff/{hers}")["inputs"][0]["rows"]["only_a"] == 1  # an operator sees all
+    # Asked again with the same idempotency key, the run is the same though its upload has gone.
+    id_ = taken(served, "key,x,note\n7,7,gone\n", key=bob)["id"]
+    first = served.submit("plainly", bob, {"Idempotency-Key": "once"}, inputs={"plain": id_})["id"]
+    served.call("DELETE", f"/v1/inputs/{id_}", bob)
+    assert served.submit("plainly", bob, {"Idempotency-Key": "once"}, inputs={"plain": id_})["id"] == first
 
 
 def test_a_removed_upload_is_not_examined(own: Served) -> None:

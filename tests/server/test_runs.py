@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 from processes import eventually, processes_of
@@ -12,6 +13,7 @@ from serving import Served, problem
 from small import settle
 
 from forebay.server.views import timing
+from forebay.state.store import Store
 
 
 def test_a_run_is_queued_computed_and_fetched(served: Served) -> None:
@@ -98,7 +100,7 @@ def test_a_key_that_comes_from_twenty_at_once_gives_one_run(served: Served) -> N
     before = len(served.get("/v1/runs?limit=500")["runs"])
 
     def ask(_: int) -> str:
-        id_: str = served.submit("sums", headers={"Idempotency-Key": "twenty"}, parameters={"factor": 6})["id"]
+        id_: str = served.submit("sums", headers={"Idempotency-Key": "twenty"}, parameters={"factor": 66})["id"]
         return id_
 
     with ThreadPoolExecutor(20) as pool:
@@ -162,6 +164,49 @@ def test_users_do_not_see_each_others_runs(served: Served) -> None:
     assert served.call("POST", f"/v1/runs/{run}/replay", bob).json()["owner"] == "bob"
     served.call("POST", f"/v1/runs/{run}/share", ann, json={"shared": False})
     assert problem(served.call("GET", f"/v1/runs/{run}", bob)) == (404, "run.unknown")
+
+
+def test_a_stream_ends_when_the_run_is_shared_no_more_or_the_key_is_worthless(served: Served) -> None:
+    run = served.submit("slow", parameters={"more": 7})["id"]
+    served.at_work(run)
+    eve = served.user("eve")
+    for end in ("unshare", "revoke"):
+        served.call("POST", f"/v1/runs/{run}/share", json={"shared": True})
+        with ThreadPoolExecutor() as pool:
+            seen = pool.submit(served.events, run, eve)
+            assert eventually(lambda: "forebay_event_watchers 1.0" in served.call("GET", "/metrics").text)
+            if end == "unshare":
+                served.call("POST", f"/v1/runs/{run}/share", json={"shared": False})
+            else:
+                store = Store(served.lake / "state.db")
+                assert store.keys.revoke(next(key.id for key in store.keys.all() if key.user == "eve"))
+            assert all(event["status"] == "running" for _, event in seen.result(20))
+    served.call("POST", f"/v1/runs/{run}/share", json={"shared": False})
+    served.call("POST", f"/v1/runs/{run}/cancel")
+
+
+def test_numbers_arrive_with_all_their_digits(served: Served) -> None:
+    for sent in ("1234567.89", "0.30", "1e2"):
+        body = f'{{"calculation": "sums", "parameters": {{"factor": {sent}, "least": 999}}, "fresh": true}}'
+        answer = served.call("POST", "/v1/runs", content=body, headers={"Content-Type": "application/json"})
+        assert Decimal(answer.json()["parameters"]["factor"]) == Decimal(sent)
+    body = '{"calculation": "sums", "parameters": {"factor": 1.0000000000000000001}}'
+    answer = served.call("POST", "/v1/runs", content=body, headers={"Content-Type": "application/json"})
+    assert problem(answer) == (422, "parameter.type")  # it has more decimals than the parameter, and is not made one of two
+
+
+def test_what_is_asked_of_results_that_are_not_there_is_no_defect_of_the_server(served: Served) -> None:
+    run = served.done("sums", parameters={"factor": 66})["id"]
+    path = f"/v1/runs/{run}"
+    assert problem(served.call("GET", f"{path}/results/result/rows?order=nope")) == (422, "output.unknown_column")
+    assert problem(served.call("POST", f"{path}/promote", json={"remove": True})) == (404, "output.not_promoted")
+    assert problem(served.call("POST", f"{path}/promote", json={"output": "nope"}))[0] == 404
+    shutil.rmtree(served.lake / "runs" / run / "attempts" / "1" / "results")
+    assert problem(served.call("GET", f"{path}/results/result")) == (410, "output.lost")
+    # Results that have gone answer nobody.
+    assert served.submit("sums", parameters={"factor": 66})["answered_by"] is None
+    for number in (2**63, 10**20):
+        assert served.call("GET", f"/v1/editions/{number}/changes").status_code == 422
 
 
 def test_runs_are_listed_page_by_page(served: Served) -> None:

@@ -149,7 +149,7 @@ def run(request: Request, run_id: str, site: TheSite, caller: TheCaller) -> Resp
 def compare(request: Request, a: str, b: str, site: TheSite, caller: TheCaller) -> Response:
     """Two runs beside each other: what they were asked, and what came out."""
     one, other = (site.views.seen(caller, run_id) for run_id in (a, b))
-    found = compared(site, one[0], other[0])
+    found = compared(site, caller, a, b)
     return page(request, "compare.html", caller, a=site.views.run(*one), b=site.views.run(*other), diff=found)
 
 

@@ -46,7 +46,7 @@ def page(
 ) -> Page:
     """Rows from `offset` on, in the order of the file or of column `order` (NULLs last, ties as in the file).
 
-    `search` is looked for in every column of text, in any case. `columns` are those of an `OutputFiles`: their SQL types, where Parquet
+    `search` is looked for in every column as text, in any case. `columns` are those of an `OutputFiles`: their SQL types, where Parquet
     has others. Raises ForebayError for a column that is not there, or a page that is too long.
     """
     if offset < 0 or not 0 <= limit <= MOST:
@@ -93,8 +93,8 @@ def _places(
     keys = ", ".join(quoted(name) for name in dict.fromkeys((order, place)) if name is not None)
     found, bound = f"SELECT {keys} FROM ({rows})", None
     if search:
-        texts = [f"contains(lower({quoted(name)}), lower($1))" for name, type_ in types.items() if type_ == "VARCHAR"]
-        found, bound = f"{found} WHERE {' OR '.join(texts) or 'false'}", [search] if texts else None
+        texts = [f"contains(lower(CAST({quoted(name)} AS VARCHAR)), lower($1))" for name in types]
+        found, bound = f"{found} WHERE {' OR '.join(texts)}", [search]
     # What a search costs is paid once; without one, sorting takes what it needs from the file.
     connection.execute(f"CREATE TEMP {'TABLE' if search else 'VIEW'} found AS {found}", bound)
     (matching,) = connection.execute("SELECT count(*) FROM found").fetchall()[0]

@@ -25,6 +25,14 @@ def promote(lake: Lake, store: Store, text: str, output: str | None = None) -> l
         return [results.promote(run.calculation, name, Path(files.parquet), run.id, run.edition) for name, files in chosen.items()]
 
 
+def promoted(lake: Lake, calculation: str, run: str) -> list[str]:
+    """The outputs of a run that its calculation's tables have rows of."""
+    with explained(lake.catalog, "try again"):
+        results = Results(lake)
+        beginning = f"{NAMESPACE}.{calculation}."
+        return [name.removeprefix(beginning) for name in results.names() if name.startswith(beginning) and run in results.runs(name)]
+
+
 def remove(lake: Lake, store: Store, text: str, output: str | None = None) -> list[Promoted]:
     """Take the rows of a run out of the table of an output, by default of each. The run itself need not be kept any more."""
     run = store.find_run(text).id if text == "last" else text

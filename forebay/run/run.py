@@ -27,7 +27,7 @@ from forebay.state.store import Store
 
 MOST_ATTEMPTS = 10
 """How often a server's run is tried of which the server dies."""
-_CANCELLED = "cancelled by the user"
+_CANCELLED = "it was cancelled"
 GRACE = 5.0
 """Seconds past its deadline after which a child that did not stop by itself is killed."""
 

@@ -80,6 +80,7 @@ class Gate:
         if route in _QUIET and code < 400:
             return
         # That there is no edition yet is no defect.
+        failure = failure or state.get("defect")
         serious = failure is not None or (code >= 500 and route not in _QUIET)
         tell(
             "request", logging.ERROR if serious else logging.INFO, failure, method=scope["method"], route=route, status=code,

@@ -53,7 +53,7 @@ def rows(
     limit: Annotated[int, Query(ge=0, le=10_000)] = 100,
     order: Annotated[str | None, Query(max_length=300, description="A column; by default as the run wrote them")] = None,
     descending: bool = False,
-    search: Annotated[str | None, Query(max_length=300, description="Only rows with this text in a column of text")] = None,
+    search: Annotated[str | None, Query(max_length=300, description="Only rows with this text in any column")] = None,
 ) -> resources.Rows:
     """Some rows of an output. Numbers that JSON cannot hold exactly are text."""
     found, request = site.views.seen(caller, run_id)

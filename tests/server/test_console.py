@@ -36,6 +36,16 @@ CALCULATIONS = {
         "parameters": {"text": {"type": "varchar", "default": "seven"}},
     },
     "many": {"sql": "create table result as select 'name ' || i as name, i as n from range(120) r(i) order by n"},
+    "days": {
+        "sql": "create table result as select date '2026-01-31' - (i // 3)::integer as day, 's' || i % 3 as shop, i * 1e15 as v\n"
+        "from range(1500) r(i) where i >= $least",
+        "parameters": {
+            "least": {"type": "integer", "default": 0},
+            "dataset": {"type": "boolean", "default": None},
+            "note": {"type": "varchar", "default": "as ever"},
+            "at": {"type": "timestamp", "default": "2026-01-01"},
+        },
+    },
     # Takes minutes, in one statement.
     "slow": {
         "sql": "create table result as select count(*) + $more as n from range(1000000000) as a, range(1000000000) as b",
@@ -143,7 +153,7 @@ def test_from_a_form_to_a_chart_a_download_and_a_comparison(served: Served, visi
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("times = 99 must be ≤ 10. It takes 0 to 10").wait_for()
     assert page.get_by_label("times").get_attribute("aria-invalid") == "true"
-    assert page.evaluate("document.activeElement.name") == "times"
+    assert page.evaluate("document.activeElement.dataset.parameter") == "times"
     visit.quiet("422")
     page.get_by_label("times").fill("2.5")
     page.get_by_role("button", name="Run", exact=True).click()
@@ -229,7 +239,50 @@ def test_rows_are_sorted_searched_and_paged(served: Served, visit: Visit) -> Non
     page.get_by_label("Find").fill("name 7")
     page.get_by_text("1–11 of 11").wait_for()
     page.get_by_role("button", name="Promote").click()
-    page.get_by_text("result is published").first.wait_for()
+    page.get_by_text("Published in results.many.result").wait_for()
+    page.get_by_role("button", name="Take result back").click()
+    page.get_by_role("button", name="Promote").wait_for()
+
+
+def test_a_form_sends_what_stands_in_it_and_a_chart_says_what_it_shows(served: Served, visit: Visit) -> None:
+    asked = {"least": "0", "dataset": None, "note": "", "at": "2026-01-02 10:11:12.123456"}
+    run = served.done("days", parameters=asked)["id"]
+    visit.sign_in(served.own_key)
+    page = visit.go(f"/calculations/days?like={run}")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("heading", name="days Succeeded").wait_for()
+    assert served.run(page.url.rpartition("/")[2])["parameters"] == asked
+
+    page.locator(".chart .main-svg").first.wait_for()
+    page.get_by_text("First 1\u202f000 of 1\u202f500 rows. By shop.").wait_for()
+    traces = page.evaluate("document.querySelector('[data-canvas]').data.map((one) => [one.name, one.mode, one.x[0] < one.x.at(-1)])")
+    assert sorted(traces) == [[f"s{n}", "lines+markers", True] for n in range(3)]
+    page.locator("[data-x]").select_option("shop")
+    page.get_by_text("Rows of the same shop stand upon each other.").wait_for()
+
+    # A session that ends while somebody types: what was typed is there again.
+    visit.go(f"/calculations/days?like={run}")
+    page.get_by_label("note").fill("typed")
+    page.get_by_label("least").fill("")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_label("API key").fill(served.own_key)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("heading", name="days Succeeded").wait_for()
+    assert served.run(page.url.rpartition("/")[2])["parameters"] == {**asked, "note": "typed", "least": None}
+    visit.quiet("401")
+
+
+def test_who_looks_on_learns_that_the_server_or_the_session_is_gone(served: Served, visit: Visit) -> None:
+    page = visit.sign_in(served.own_key)
+    page.context.set_offline(True)
+    page.get_by_text("The server cannot be reached").wait_for()
+    page.context.set_offline(False)
+    page.get_by_text("The server cannot be reached").wait_for(state="hidden")
+    page.context.clear_cookies()
+    page.get_by_role("heading", name="Sign in to Forebay").wait_for()
+    visit.quiet("ERR_INTERNET_DISCONNECTED")
 
 
 def test_progress_is_seen_and_a_run_can_be_cancelled(served: Served, visit: Visit) -> None:

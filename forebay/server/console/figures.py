@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,10 +23,11 @@ def durations(lines: Sequence[RunLine], sla: float) -> dict[str, Any]:
     ]
     whole = points[-1][0] - points[0][0] if points else 0.0
     span = next((span for span in _SPANS if whole / span <= _MOST), _SPANS[-1])
-    buckets: dict[int, list[float]] = {}
+    buckets: dict[int, list[tuple[float, float]]] = {}
     for at, took, _ in points:
-        buckets.setdefault(int(at // span), []).append(took)
-    told = {number: timing(took) for number, took in buckets.items()}
+        buckets.setdefault(int(at // span), []).append((at, took))
+    # Each span stands where its runs are, lest a line begin before the first of them.
+    told = [(statistics.fmean(at for at, _ in those), timing([took for _, took in those])) for those in buckets.values()]
     all_ = timing([took for _, took, _ in points])
     return {
         "sla": sla,
@@ -33,5 +35,5 @@ def durations(lines: Sequence[RunLine], sla: float) -> dict[str, Any]:
         "timing": all_.model_dump(),
         "span": span,
         "points": [[round(at * 1000), took, line.calculation, line.id] for at, took, line in points],
-        "percentiles": [[round((number + 0.5) * span * 1000), one.p50, one.p90, one.p99, one.runs] for number, one in told.items()],
+        "percentiles": [[round(at * 1000), one.p50, one.p90, one.p99, one.runs] for at, one in told],
     }

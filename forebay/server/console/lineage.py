@@ -85,8 +85,7 @@ def _node(edition: Edition, id_: str, x: float, y: float) -> Node:
         note, href = f"{len(version.files):,} file{'s' * (len(version.files) != 1)}, {_rows(version.rows)}", f"#source-{name}"
     elif kind == "calculation":
         compiled = edition.calculations[name]
-        ahead = sum(reason.decision in ("tier2", "aggregated", "detail") for reason in compiled.reasons)
-        note, href = f"{ahead} ahead, {len(compiled.residual)} in a run", f"#decisions-{name}"
+        note, href = f"{len(compiled.tables)} ahead, {len(compiled.residual)} in a run", f"#decisions-{name}"
     else:
         table = edition.tables[name]
         kind, note = table.definition.kind, _rows(table.rows)

@@ -112,7 +112,9 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"seconds": seconds, "count": count, "size": size, "ago": ago, "moment": moment, "number": number, "code": code}
+    environment.filters |= {
+        "seconds": seconds, "count": count, "size": size, "ago": ago, "moment": moment, "number": number, "code": code, "advice": advice,
+    }  # fmt: skip
     return environment
 
 
@@ -143,6 +145,11 @@ def count(value: int | None) -> str:
 def code(text: str) -> Markup:
     """A message in which what stands between backticks is code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped just here
+
+
+def advice(text: str) -> str:
+    """Advice that a reader of pages can take: nothing for those who have the command line or the API before them."""
+    return "" if re.search(r"--\w|GET /", text) else text
 
 
 def number(text: object) -> bool:

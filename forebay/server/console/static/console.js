@@ -49,6 +49,20 @@
     toastUntil = setTimeout(() => { toast.hidden = true; }, 12000);
   }
 
+  // Whoever is no longer signed in is asked to, and comes back to this page.
+  function signIn() {
+    dispatchEvent(new Event("leaving"));
+    location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+    return new Promise(() => {});
+  }
+
+  // Said only after a while: a page that is left cannot reach the server either.
+  let lost;
+  function reached(yes) {
+    if (yes) { clearTimeout(lost); lost = undefined; one("#lost").hidden = true; }
+    else lost ??= setTimeout(() => { one("#lost").hidden = false; }, 1500);
+  }
+
   async function api(path, options = {}) {
     let answer;
     try {
@@ -56,10 +70,7 @@
     } catch {
       throw { title: "The server cannot be reached. Is it still running?", errors: [] };
     }
-    if (answer.status === 401) {
-      location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
-      return new Promise(() => {});
-    }
+    if (answer.status === 401) return signIn();
     const document = await answer.json().catch(() => ({ title: `The server answered ${answer.status}`, errors: [] }));
     if (!answer.ok) throw document;
     return document;
@@ -71,7 +82,9 @@
   // What is live: the page is fetched again, and the parts that changed take the place of those that are shown.
 
   async function fresh() {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch((error) => { reached(false); throw error; });
+    reached(true);
+    if (answer.redirected && new URL(answer.url).pathname === "/sign-in") return signIn();
     if (!answer.ok || answer.redirected) throw new Error("not shown");
     return new DOMParser().parseFromString(await answer.text(), "text/html");
   }
@@ -101,18 +114,19 @@
 
   async function replace(next) {
     const main = one("main"), other = one("main", next);
-    const held = main.contains(document.activeElement);
+    const held = main.contains(document.activeElement), tab = one("[role=tab][aria-selected=true]", main)?.id;
     main.replaceWith(other);
     one("#status", other) && say(`Run ${one("#status", other).textContent.trim()}`);
     if (held) other.focus();
     begin();
+    if (tab) document.getElementById(tab)?.click();
   }
 
   function whileSeen(every, act) {
     let waits = 0;
     const tick = async () => {
       if (!document.hidden) {
-        try { await act(); waits = 0; } catch { waits = Math.min(waits + 1, 5); }
+        try { await act(); waits = 0; } catch { waits = Math.min(waits + 1, 2); }
       }
       setTimeout(tick, every * 2 ** waits);
     };
@@ -151,7 +165,7 @@
     let run = null, told = "";
     const eta = one("[data-eta]", live), whole = one("[data-whole]", live), steps = one("[data-steps]", live);
     const draw = () => {
-      if (!run || !live.isConnected) return;
+      if (!run || lost || !live.isConnected) return;
       const done = run.steps.reduce((sum, step) => sum + (step.state === "done" ? 100 : step.percent), 0) / Math.max(1, run.steps.length);
       const passed = run.started_at ? (Date.now() - new Date(run.started_at)) / 1000 : 0;
       if (run.status === "queued") {
@@ -190,7 +204,9 @@
       } else draw();
     });
     // The browser connects again by itself; if it was refused, the page says why.
-    source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) setTimeout(() => live.isConnected && fresh().then(replace, () => {}), 2000); });
+    const again = () => setTimeout(() => live.isConnected && fresh().then(replace, again), 2000);
+    source.addEventListener("open", () => reached(true));
+    source.addEventListener("error", () => source.readyState === EventSource.CLOSED ? again() : reached(false));
   }
 
   // The form of a calculation
@@ -200,9 +216,9 @@
     const problems = one("#problems"), button = one("#run", ask);
     const complain = (name, text) => {
       const place = document.getElementById(`error-${name}`);
-      const control = document.getElementById(`p-${name}`) || one(`[name="${CSS.escape(name)}"]`, ask) || document.getElementById(`chosen-${name}`);
+      const control = document.getElementById(`p-${name}`) || document.getElementById(`chosen-${name}`);
       if (!place) return null;
-      place.textContent = text;
+      place.textContent = text.replace(/`/g, "");
       place.hidden = !text;
       text ? control?.setAttribute("aria-invalid", "true") : control?.removeAttribute("aria-invalid");
       return control;
@@ -211,16 +227,20 @@
       problems.hidden = true;
       all(".error", ask).forEach((place) => complain(place.id.slice("error-".length), ""));
     };
-    ask.addEventListener("input", (event) => event.target.name && complain(event.target.name, ""));
+    ask.addEventListener("input", ({ target }) => {
+      if (!target.dataset.parameter) return;
+      target.dataset.touched = "yes";
+      complain(target.dataset.parameter, "");
+    });
 
     ask.addEventListener("submit", async (event) => {
       event.preventDefault();
       clear();
       const parameters = {}, inputs = {};
       for (const control of all("[data-parameter]", ask)) {
-        if (control.validity?.badInput) { complain(control.name, "This is no value of its type.").focus(); return; }
-        if (control.type === "checkbox") parameters[control.name] = control.checked;
-        else if (control.value !== "") parameters[control.name] = control.value;
+        const { parameter, given, empty, touched } = control.dataset;
+        if (control.validity?.badInput) { complain(parameter, "This is no value of its type.").focus(); return; }
+        parameters[parameter] = !touched ? JSON.parse(given) : control.type === "checkbox" ? control.checked : control.value === "" ? JSON.parse(empty) : control.value;
       }
       for (const input of all("[data-input]", ask)) {
         const id = one("[data-chosen]", input).value;
@@ -239,18 +259,37 @@
           const text = error.advice && !/--\w|GET \//.test(error.advice) ? `${error.what}. ${error.advice}` : error.what;
           const names = [...error.what.matchAll(/`([^`]+)`/g)].map((match) => match[1]);
           const name = names.find((found) => document.getElementById(`error-${found}`));
-          const control = name && complain(name, text.replace(/`/g, ""));
+          const control = name && complain(name, text);
           if (control) first ??= control;
           else rest.push(text);
         }
         if (rest.length) {
-          problems.replaceChildren(...rest.map((text) => made("p", {}, text)));
+          problems.replaceChildren(...rest.map((text) => made("p", {}, text.replace(/`/g, ""))));
           problems.hidden = false;
           first ??= problems;
         }
         first.focus();
       }
     });
+    // What was typed is there again after signing in, for whom it was.
+    const key = `typed ${location.pathname}${location.search}`, who = one(".who b").textContent, ticks = ["#accept", "#fresh"];
+    addEventListener("leaving", () => sessionStorage.setItem(key, JSON.stringify({
+      who, ticks: ticks.map((id) => one(id, ask).checked),
+      touched: all("[data-touched]", ask).map((control) => [control.id, control.value, control.checked]),
+      files: all("[data-chosen]", ask).map((select) => [select.id, select.value]),
+    })));
+    const typed = JSON.parse(sessionStorage.getItem(key));
+    sessionStorage.removeItem(key);
+    if (typed?.who === who) {
+      ticks.forEach((id, index) => { one(id, ask).checked = typed.ticks[index]; });
+      for (const [id, value, checked] of [...typed.touched, ...typed.files]) {
+        const control = document.getElementById(id);
+        if (!control) continue;
+        control.value = value;
+        if (control.dataset.parameter) control.dataset.touched = "yes";
+        if (control.type === "checkbox") control.checked = checked;
+      }
+    }
     all("[data-input]", ask).forEach((input) => upload(input, complain));
   }
 
@@ -266,6 +305,7 @@
     const show = async (id) => {
       const mine = ++asked;
       report.hidden = true;
+      one("[data-lost]", input)?.toggleAttribute("hidden", Boolean(id));
       select.dataset.status = "";
       complain(name, "");
       rejected();
@@ -287,7 +327,7 @@
         examined.replaceChildren(made("span", { class: "status bad" }, "It cannot be used"));
         complain(name, [failure.where, failure.what, failure.advice].filter(Boolean).join(". "));
       } else {
-        examined.replaceChildren(made("span", { class: "status bad" }, `${plural(found.rejected, "row")} of ${count(found.rows)} break rules`), " ", made("a", { href: `/v1/inputs/${encodeURIComponent(found.id)}/rejected.csv`, download: true }, "Download these rows"));
+        examined.replaceChildren(made("span", { class: "status bad" }, `${plural(found.rejected, "row")} of ${count(found.rows)} break${found.rejected === 1 ? "s" : ""} rules`), " ", made("a", { href: `/v1/inputs/${encodeURIComponent(found.id)}/rejected.csv`, download: true }, "Download these rows"));
         bad(found, 0);
       }
     };
@@ -306,7 +346,7 @@
         made("thead", {}, made("tr", {}, ...["Row", "Column", "Value", "Rule"].map((text, index) => made("th", { scope: "col", class: index ? "" : "num" }, text)))),
         made("tbody", {}, ...page.rows.map((row) => made("tr", {},
           made("td", { class: "num" }, row.row == null ? "–" : count(row.row)), made("th", { scope: "row" }, row.column || "–"),
-          made("td", {}, row.value == null ? made("i", { class: "null" }, "none") : String(row.value)), made("td", { class: "long" }, row.rule ?? "")))));
+          made("td", { class: "clip", title: row.value }, row.value == null ? made("i", { class: "null" }, "none") : String(row.value)), made("td", { class: "long" }, row.rule ?? "")))));
       const last = Math.min(offset + limit, page.total);
       const step = (text, label, to, able) => {
         const button = made("button", { type: "button", class: "small", "aria-label": label, disabled: !able }, text);
@@ -383,6 +423,7 @@
     figure(panel, shape, base);
   }
 
+  const text = (cell) => cell == null ? null : typeof cell === "object" ? JSON.stringify(cell) : String(cell);
   function pages(panel, shape, base) {
     const limit = 50, body = one("[data-rows]", panel), told = one("[data-count]", panel);
     const back = one("[data-back]", panel), on = one("[data-on]", panel), search = one("[data-search]", panel);
@@ -396,7 +437,7 @@
       try { page = await api(`${base}?${query}`); } catch (problem) { tell(problem); return; }
       if (mine !== asked) return;
       body.replaceChildren(...page.rows.map((row) => made("tr", {}, ...row.map((cell, index) =>
-        made("td", { class: shape.numeric[index] ? "num" : "" }, cell == null ? made("i", { class: "null" }, "null") : typeof cell === "object" ? JSON.stringify(cell) : String(cell))))));
+        made("td", { class: shape.numeric[index] ? "num" : "clip", title: shape.numeric[index] ? null : text(cell) }, cell == null ? made("i", { class: "null" }, "null") : text(cell))))));
       const total = page.matching ?? page.total;
       told.textContent = total ? `${count(offset + 1)}–${count(Math.min(offset + limit, total))} of ${count(total)}` : "No row matches";
       back.disabled = offset === 0;
@@ -470,17 +511,41 @@
     y.append(...numbers.map((name) => made("option", { selected: name === wanted }, name)));
     place.hidden = false;
     let rows = shape.rows;
+    const note = one("[data-note]", panel);
     const show = () => draw(canvas, () => {
       const [a, b] = [x.value, y.value].map((name) => shape.columns.indexOf(name));
       const along = rows.map((row) => shape.numeric[a] ? numeric(row[a]) : row[a] ?? "null");
       const values = rows.map((row) => numeric(row[b]));
       const line = date.includes(x.value);
       const long = !line && along.length > 60;
-      const trace = line
-        ? { type: "scatter", mode: "lines+markers", x: along, y: values, line: { color: colour("series-1"), width: 2 }, marker: { size: 5 } }
-        : { type: "bar", x: along, y: values, marker: { color: colour("series-1") } };
-      return { traces: [{ ...trace, name: y.value, hovertemplate: "%{x}<br>%{y:,}<extra></extra>" }], layout: { showlegend: false, bargap: long ? 0.05 : 0.35, xaxis: { type: line ? "date" : shape.numeric[a] ? "-" : "category", tickangle: "auto", nticks: long ? 20 : undefined }, yaxis: { title: { text: y.value, font: { size: 12, color: colour("quiet") } }, tickformat: Math.max(...values.map(Math.abs)) >= 1e5 ? "~s" : "," } } };
+      const largest = Math.max(...values.map(Math.abs).filter(isFinite)), huge = largest >= 1e15;
+      const hover = `%{x}<br>%{y:${huge ? ".6~e" : ","}}<extra>%{fullData.name}</extra>`;
+      let traces = [{ type: "bar", x: along, y: values, marker: { color: colour("series-1") }, hovertemplate: hover, name: "" }];
+      let told = new Set(along).size < along.length ? `Rows of the same ${x.value} stand upon each other.` : "";
+      if (line) [traces, told] = lines(rows, along, values, hover);
+      const part = rows.length < shape.total ? `First ${count(rows.length)} of ${count(shape.total)} rows. ` : "";
+      note.textContent = part + told;
+      return { traces, layout: { showlegend: traces.length > 1, bargap: long ? 0.05 : 0.35, xaxis: { type: line ? "date" : shape.numeric[a] ? "-" : "category", tickangle: "auto", nticks: long ? 20 : undefined }, yaxis: { title: { text: y.value, font: { size: 12, color: colour("quiet") } }, tickformat: huge ? "~e" : largest >= 1e5 ? "~s" : "," } } };
     });
+    // Where a date is there several times, one line would jump between what the rows are about: a line for each of a few names, else points.
+    const lines = (rows, along, values, hover) => {
+      const name = along.length > new Set(along).size ? others.filter((name) => !date.includes(name)).find((name) => {
+        const many = new Set(rows.map((row) => row[shape.columns.indexOf(name)])).size;
+        return many > 1 && many <= 8;
+      }) : undefined;
+      const groups = new Map();
+      rows.forEach((row, index) => {
+        const of = name === undefined ? "" : String(row[shape.columns.indexOf(name)] ?? "null");
+        groups.set(of, [...(groups.get(of) ?? []), [along[index], values[index]]]);
+      });
+      const single = [...groups.values()].every((points) => new Set(points.map((point) => point[0])).size === points.length);
+      const traces = [...groups].map(([of, points], index) => {
+        points.sort((one, other) => one[0] < other[0] ? -1 : one[0] > other[0] ? 1 : 0);
+        const line = { color: colour(`series-${index + 1}`), width: 2 };
+        return { type: "scatter", mode: single ? "lines+markers" : "markers", x: points.map((point) => point[0]), y: points.map((point) => point[1]), line, marker: { size: 5, color: line.color }, name: of, hovertemplate: hover };
+      });
+      return [traces, name === undefined ? (single ? "" : "A point for each row.") : `By ${name}.`];
+    };
     x.addEventListener("change", show);
     y.addEventListener("change", show);
     if (shape.total > rows.length) {
@@ -540,7 +605,7 @@
     all(".lineage").forEach(lineage);
     all("[data-compare]").forEach((ask) => ask.addEventListener("submit", (event) => {
       event.preventDefault();
-      location.assign(`/runs/${ask.elements.other.value}/compare/${ask.dataset.compare}`);
+      location.assign(`/runs/${one("select", ask).value}/compare/${ask.dataset.compare}`);
     }));
     charts();
   }

@@ -33,11 +33,12 @@ class Aggregates:
         masks, outside = self._masks(filtered)
         if isinstance(node, exp.Count):
             self.rows.rules.add("count")
-            form = Poly((Term(),)) if isinstance(node.this, exp.Star) or node.this is None else self._linear(node.this)
-            if isinstance(form, exp.Expr):
-                counted: Template = ("CASE WHEN (", form, ") IS NOT NULL THEN ", *self._weight(masks), " END")
-            else:
-                counted = self._writer(masks).rows(form)
+            with self.rows.testing(node):
+                form = Poly((Term(),)) if isinstance(node.this, exp.Star) or node.this is None else self._linear(node.this)
+                if isinstance(form, exp.Expr):
+                    counted: Template = ("CASE WHEN (", form, ") IS NOT NULL THEN ", *self._weight(masks), " END")
+                else:
+                    counted = self._writer(masks).rows(form)
             return ("CAST(COALESCE(", *self._added("SUM", _under(outside, counted)), ", 0) AS BIGINT)")
         if isinstance(node, exp.CountIf):
             # A sum of ones and noughts to the engine: NULL of no rows.
@@ -60,8 +61,9 @@ class Aggregates:
     def _over_rows(self, node: exp.Expr, filtered: exp.Expr | None) -> Template:
         """The aggregate as it is, over the tables' rows."""
         self.raw = True
-        for part in node.iter_expressions():
-            self.rows.scalar(part)
+        with self.rows.testing(node):
+            for part in node.iter_expressions():
+                self.rows.scalar(part)
         if filtered is None:
             return (node,)
         self.rows.scalar(filtered)

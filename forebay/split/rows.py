@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlglot import exp
 
 from forebay.split.blocks import Block, Condition, Refused
 from forebay.split.spans import Template, Unplaced, place, render
 from forebay.split.stability import written_name
-from forebay.split.tables import Group
+from forebay.split.tables import TESTS, Group
 from forebay.split.types import DOUBLE, FLOAT
 
 
@@ -21,6 +24,9 @@ class Rows:
         self.group_of_relation: dict[int, int] = {}
         self.replaced: dict[int, Template] = {}
         """By node, what stands in its place."""
+        self.tested = False
+        """Whether what is looked at now is only asked whether it is there."""
+        self._bare: set[int] = set()
 
     def add(self, group: Group) -> None:
         """Make a table of `group`."""
@@ -58,10 +64,12 @@ class Rows:
         return node if isinstance(found, tuple) else found
 
     def plain(self, node: exp.Expr) -> str:
-        """`node` as a group's own table computes it."""
+        """`node` as a group's own table computes it: so that no row makes it fail, unless nobody would have seen that."""
         self.block.refs(node)
-        text = render(node, self.block.plain)
-        return f"TRY({text})" if self.names.can_fail(self.look(node)) else text
+        text, found = render(node, self.block.plain), self.look(node)
+        if self.tested or found.find(*TESTS):
+            self._bare |= {id(node), id(found)}
+        return f"TRY({text})" if id(found) not in self._bare and self.names.can_fail(found) else text
 
     def key(self, group: Group, node: exp.Expr) -> Template:
         """The column of `group`'s table that holds `node`."""
@@ -101,8 +109,18 @@ class Rows:
         if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
             self.rules.add("subquery_correlated" if self.block.refs(node).relations else "subquery_static")
         comparing = isinstance(node, exp.Predicate | exp.Between | exp.In | exp.Is)
-        for part in node.iter_expressions():
-            self.scalar(part, compared=comparing)
+        with self.testing(node):
+            for part in node.iter_expressions():
+                self.scalar(part, compared=comparing)
+
+    @contextmanager
+    def testing(self, node: exp.Expr) -> Iterator[None]:
+        """While the parts of `node` are looked at."""
+        before, self.tested = self.tested, self.tested or isinstance(node, TESTS)
+        try:
+            yield
+        finally:
+            self.tested = before
 
     def _keeps(self, node: exp.Expr, *, compared: bool) -> bool:
         if not isinstance(node, exp.Condition) or isinstance(node, exp.Tuple | exp.Interval | exp.Distinct | exp.Star):

@@ -131,11 +131,16 @@ def write(group: Group, block: Block, filters: list[tuple[str, tuple[int, int]]]
     )  # fmt: skip
 
 
+TESTS = (exp.Is, exp.Count)
+"""What only asks whether a value is there. If the engine knows that it is, it does not compute it: what fails then fails in nobody's eyes,
+and the NULL that TRY makes of it would be another answer."""
+
+
 def infallible(condition: Condition, block: Block) -> Template | None:
     """`condition` so that no row makes it fail, or None."""
     if not any(block.names.can_fail(node) for node in condition.nodes):
         return condition.template
-    if any(node.find(exp.Query) for node in condition.nodes):
+    if any(node.find(exp.Query, *TESTS) for node in condition.nodes):
         return None
     return ("TRY(", *condition.template, ")")
 

@@ -9,7 +9,7 @@ SELECT
   ok,
   count(*) AS row_count,
   count(v) AS count_v,
-  count(TRY(v + n)) AS count_v_2
+  count(v + n) AS count_v_2
 FROM t
 GROUP BY 1, 2, 3
 ---- residual s

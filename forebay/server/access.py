@@ -48,8 +48,8 @@ class Access:
         self._known: dict[str, tuple[Key, float]] = {}
         self._failed, self._failed_told = 0, -_FAILURES_APART
 
-    def caller(self, authorization: str | None, cookie: str | None) -> Caller:
-        """Who this is. Raises ForebayError if that cannot be told, or if they ask too often."""
+    def caller(self, authorization: str | None, cookie: str | None, *, counted: bool = True) -> Caller:
+        """Who this is. Raises ForebayError if that cannot be told, or if they ask too often; `counted`: this is one request more."""
         scheme, _, secret = (authorization or "").partition(" ")
         key = None
         if scheme.lower() == "bearer" and secret:
@@ -61,7 +61,8 @@ class Access:
                 "access.unknown", "no valid key came with the request",
                 advice="Send `Authorization: Bearer fbk_…`, or sign in with the browser; `forebay keys add` makes keys",
             )  # fmt: skip
-        self._count(key.user)
+        if counted:
+            self._count(key.user)
         return Caller(key.user, key.role == "operator", key.id)
 
     def _remembered(self, secret: str, look: object) -> Key | None:

@@ -17,14 +17,14 @@ from forebay.errors import ForebayError
 from forebay.run.dispatch import Ask
 from forebay.run.request import Kept, kept_of
 from forebay.server import resources
-from forebay.server.access import Caller
-from forebay.server.asking import TheCaller, TheSite, caller_of
+from forebay.server.access import COOKIE, Caller
+from forebay.server.asking import TheCaller, TheSite
 from forebay.server.site import Site
 from forebay.server.views import ENDED
 from forebay.state import queue
 from forebay.state.store import Run
 
-_LOOK_AGAIN = 1.0
+_LOOK_AGAIN = 5.0
 """Seconds for which who watches a run is believed to be still allowed to."""
 
 
@@ -101,6 +101,12 @@ def _seen(run_id: str, site: TheSite, caller: TheCaller) -> str:
     return run.id
 
 
+def _still(request: Request, run_id: str, site: Site) -> None:
+    """Raises ForebayError if who watches a run may no longer see it."""
+    caller = site.access.caller(request.headers.get("authorization"), request.cookies.get(COOKIE), counted=False)
+    site.views.seen(caller, run_id)
+
+
 @router.get("/{run_id}/events", response_class=EventSourceResponse, operation_id="watch_run")
 async def events(
     request: Request, run_id: Annotated[str, Depends(_seen)], site: TheSite, last_event_id: Annotated[str | None, Header()] = None
@@ -111,7 +117,7 @@ async def events(
     async for event in site.hub.follow(run_id, after):
         if event.status in ENDED or time.monotonic() - looked > _LOOK_AGAIN:
             try:
-                await asyncio.to_thread(lambda: _seen(run_id, site, caller_of(request)))
+                await asyncio.to_thread(_still, request, run_id, site)
             except ForebayError:
                 return  # shared no more, or the key is worthless
             looked = time.monotonic()

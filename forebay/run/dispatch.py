@@ -332,8 +332,9 @@ class Dispatcher:
                 memory = retry.again(outcome, before, entry.memory, self._serving.largest_run)
                 if memory is not None and self._store.queue.again(entry.run, number, memory):
                     return
-                if outcome.failure is not None and outcome.failure.code == "run.out_of_memory":
-                    outcome = retry.exhausted(outcome)
+                advised = retry.advised(outcome)
+                if advised != outcome:
+                    outcome = advised
                     protocol.write(protocol.attempt_folder(run, number) / "outcome.json", outcome)
             conclude(spec, number, outcome, run, self._store)
 

@@ -10,6 +10,12 @@ from forebay.run.protocol import Outcome
 
 MOST_LOST = 3
 """How many attempts may lose their process, killed or dead for no reason that the run is known to have, until the run has failed."""
+_ADVICE = {
+    # Raising the grant that it began with would not help: it had all that there is for one.
+    "run.out_of_memory": "That is all that one run may take here: raise `server.largest_run`, or read fewer columns and rows in this stage",
+    # A user of a server has neither its files nor its command line.
+    "input.rejected": "Mend them, or go on without them: `accept_valid`",
+}
 _PASSING = ("run.killed", "run.crashed")
 
 
@@ -29,7 +35,7 @@ def again(outcome: Outcome, before: Iterable[Outcome | None], memory: int, large
     return memory if lost(outcome) and sum(map(lost, before)) + 1 < MOST_LOST else None
 
 
-def exhausted(outcome: Outcome) -> Outcome:
-    """The outcome of a run that had all the memory there is for one, and wanted more: raising its first grant would not help."""
-    advice = "That is all that one run may take here: raise `server.largest_run`, or read fewer columns and rows in this stage"
-    return msgspec.structs.replace(outcome, error={**(outcome.error or {}), "advice": advice})
+def advised(outcome: Outcome) -> Outcome:
+    """The outcome of a run that is not tried again, with what its user may do about it."""
+    advice = _ADVICE.get(outcome.failure.code) if outcome.failure is not None else None
+    return outcome if advice is None else msgspec.structs.replace(outcome, error={**(outcome.error or {}), "advice": advice})

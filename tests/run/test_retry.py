@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forebay.run.protocol import Outcome
-from forebay.run.retry import again, exhausted
+from forebay.run.retry import advised, again
 
 
 def failed(code: str) -> Outcome:
@@ -38,7 +38,7 @@ def test_what_succeeded_is_not_tried_again() -> None:
 
 
 def test_a_run_that_had_all_there_is_is_told_so() -> None:
-    error = exhausted(failed("run.out_of_memory")).error
+    error = advised(failed("run.out_of_memory")).error
     assert error is not None
     assert "server.largest_run" in error["advice"]
     assert error["where"] == "stage `a`"

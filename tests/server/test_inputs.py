@@ -92,6 +92,7 @@ def test_a_run_goes_on_without_bad_rows_only_if_told_to(served: Served) -> None:
     found = taken(served, "key,x\n1,2\n2,1000\n", "partly.csv")
     refused = served.ended(served.submit("plainly", inputs={"plain": found["id"]})["id"])
     assert refused["failure"]["code"] == "input.rejected"
+    assert str(served.folder) not in str(refused) and "`accept_valid`" in refused["failure"]["advice"]
     assert refused["inputs"][0]["bad"] == ["row 3 `x` = 1000, must be ≤ 100"]
     run = served.done("plainly", inputs={"plain": found["id"]}, accept_valid=True)
     assert rows(served, run["id"]) == [["1", "2.00", ""], ["key", "y", "note"]]

@@ -93,10 +93,12 @@ def foresee(
     while left and len(found) < _FORESEEN:
         one = choose(left, at_work, had, capacity, at)
         if one is None:
-            first = min(at_work, key=lambda other: other.ends)
-            at_work.remove(first)
-            had, at = forgotten(had, max(0.0, first.ends - at)), max(at, first.ends)
-            had[first.user] = had.get(first.user, 0.0) + at - first.began
+            before, at = at, max(at, min(other.ends for other in at_work))
+            had = forgotten(had, at - before)
+            # Those that end together make room together.
+            for over in [other for other in at_work if other.ends <= at]:
+                at_work.remove(over)
+                had[over.user] = had.get(over.user, 0.0) + at - over.began
             continue
         left.remove(one)
         found[one.run] = (len(found) + 1, round(at - now, 1))

@@ -125,6 +125,14 @@ def test_what_is_foreseen_is_what_happens_if_nothing_else_comes(arrivals, capaci
     assert [begun[run] for run in places] == sorted(begun.values())
 
 
+def test_runs_that_end_together_make_room_together() -> None:
+    arrivals = [*(Waiting(f"{i}", "a", GB, 1.0, 0.0) for i in range(3)), Waiting("3", "b", 2 * GB, 1.0, 0.0)]
+    served = {"b": 1.5}
+    begun = play(arrivals, Capacity(2, 2 * GB), served)
+    seen = foresee(arrivals, [], served, Capacity(2, 2 * GB), 0.0)
+    assert begun["3"] == 1.0 and {run: seconds for run, (_, seconds) in seen.items()} == begun
+
+
 def test_what_comes_after_those_that_are_foreseen_one_by_one_has_a_place_too() -> None:
     many = [Waiting(f"{i}", "a", GB, 1.0, 0.0) for i in range(500)]
     seen = foresee(many, [], {}, Capacity(2, 8 * GB), 0.0)

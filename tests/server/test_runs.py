@@ -196,7 +196,7 @@ def test_numbers_arrive_with_all_their_digits(served: Served) -> None:
 
 
 def test_what_is_asked_of_results_that_are_not_there_is_no_defect_of_the_server(served: Served) -> None:
-    run = served.done("sums", parameters={"factor": 66})["id"]
+    run = served.done("sums", parameters={"factor": 67})["id"]
     path = f"/v1/runs/{run}"
     assert problem(served.call("GET", f"{path}/results/result/rows?order=nope")) == (422, "output.unknown_column")
     assert problem(served.call("POST", f"{path}/promote", json={"remove": True})) == (404, "output.not_promoted")
@@ -204,7 +204,7 @@ def test_what_is_asked_of_results_that_are_not_there_is_no_defect_of_the_server(
     shutil.rmtree(served.lake / "runs" / run / "attempts" / "1" / "results")
     assert problem(served.call("GET", f"{path}/results/result")) == (410, "output.lost")
     # Results that have gone answer nobody.
-    assert served.submit("sums", parameters={"factor": 66})["answered_by"] is None
+    assert served.submit("sums", parameters={"factor": 67})["answered_by"] is None
     for number in (2**63, 10**20):
         assert served.call("GET", f"/v1/editions/{number}/changes").status_code == 422
 

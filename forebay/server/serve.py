@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from forebay import __version__
+from forebay.engines import duckdb
 from forebay.errors import ForebayError
 from forebay.lake.address import alone
 from forebay.project.folder import Folder
@@ -44,7 +45,7 @@ def serve(project: Path, ready: Ready, *, host: str | None = None, port: int | N
     try:
         site = Site(project, serving)
         site.observer.url = url
-        with alone(site.lake, url, os.getpid()):
+        with alone(site.lake, url, os.getpid()), duckdb.without_pandas():
             key = site.key()
 
             def begun() -> None:

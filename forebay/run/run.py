@@ -94,9 +94,12 @@ def attempt(edition: Edition, spec: RunSpec, number: int, run: Path, progress: C
     folder.mkdir(parents=True, exist_ok=True)
     outcome: Outcome | None
     try:
-        process = LocalProcess(run, number)
+        try:
+            process = LocalProcess(run, number)
+        except (ConnectionError, EOFError):
+            # What processes are forked from died at this moment. It is there again the next time.
+            process = LocalProcess(run, number)
     except (ConnectionError, EOFError) as error:
-        # What processes are forked from died at this moment; it is there again for the next attempt.
         failure = ForebayError("run.crashed", f"no process could be started: {error}", advice="Run it again")
         outcome = Outcome("failed", (), error=failure.as_dict())
         protocol.write(folder / "outcome.json", outcome)

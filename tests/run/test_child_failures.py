@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from coffee import Project
+
+from forebay.run.launch import LocalProcess
 
 PLAN = "calculations/plan.sql"
 
@@ -166,3 +170,20 @@ def test_a_process_that_cannot_be_started_is_a_failure_of_its_attempt(project: P
     monkeypatch.setattr("forebay.run.run.LocalProcess", gone)
     error = failure(project, "create table fine as\nselect $tax_rate as one")
     assert (error["code"], error["what"]) == ("run.crashed", "no process could be started: [Errno 32] Broken pipe")
+
+
+def test_a_process_that_cannot_be_started_once_is_started_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def gone_once(*given: Any) -> LocalProcess:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise EOFError
+        return LocalProcess(*given)
+
+    monkeypatch.setattr("forebay.run.run.LocalProcess", gone_once)
+    project.stage("create table fine as\nselect $tax_rate as one")
+    assert project.refresh() == 1
+    assert project.json("run", "plan")["outputs"]["fine"]["rows"] == 1
+    assert asked == 2

@@ -25,7 +25,7 @@ from forebay.split.stability import depends_on_order, written_name
 from forebay.split.stage import Stage
 from forebay.split.syntax import quoted
 from forebay.split.tables import Group, Part, infallible, joined, named, write
-from forebay.split.types import common, may_not_convert
+from forebay.split.types import ARITHMETIC, common, may_be_null, may_not_convert
 
 
 @dataclass
@@ -224,9 +224,14 @@ class _Rewriting:
         return isinstance(node, exp.Avg)
 
     def _check_constants(self) -> None:
-        """Refuse what is computed of a constant that was taken in, and may fail: the engine computes it though there is no row."""
+        """Refuse what is computed of a constant that was taken in, and may fail: the engine computes it though there is no row. And what
+        is computed there with a constant that may come to NULL: the engine then makes a column of another type of it.
+        """
         if not self.block.taken_in:
             return
+        for part in [part for body in self.block.taken_in for part in body.find_all(exp.Binary)]:
+            if isinstance(part, ARITHMETIC) and may_be_null(part.this, part.expression):
+                raise Refused("split.form", f"`{part.sql('duckdb')}` may be a constant NULL", "Write what it comes to", part)
         for column in [column for body in (self.select, *self.block.taken_in) for column in body.find_all(exp.Column)]:
             node: exp.Expr | None = column
             while isinstance(node, exp.Condition) and not is_aggregate(node) and (given := self.block.constant(node)) is not None:

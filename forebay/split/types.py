@@ -45,6 +45,7 @@ class Type(NamedTuple):
 
 
 UNKNOWN = Type("")
+ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod)
 DOUBLE, BOOLEAN, TEXT, DATE, TIME, OTHER = map(Type, ("double", "boolean", "text", "date", "time", "other"))
 BIGINT, HUGEINT = Type("integer", 0, 19), Type("integer", 0, _WIDEST)
 FLOAT = Type("float")
@@ -130,7 +131,7 @@ def infer(
             inner = of(node.this)
             wide = Type("decimal", inner.scale, _WIDEST)
             return {"integer": HUGEINT, "boolean": HUGEINT, "decimal": wide, "double": DOUBLE}.get(inner.family, UNKNOWN)
-        case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() | exp.IntDiv() | exp.Mod() if _may_be_null(node.this, node.expression):
+        case exp.Binary() if isinstance(node, ARITHMETIC) and may_be_null(node.this, node.expression):
             return UNKNOWN  # the engine folds it to a NULL of no type
         case exp.Add() | exp.Sub():
             return _added(of(node.this), of(node.expression), subtract=isinstance(node, exp.Sub))
@@ -168,7 +169,7 @@ def infer(
     return DOUBLE if isinstance(node, _TO_DOUBLE) else UNKNOWN
 
 
-def _may_be_null(*nodes: exp.Expr) -> bool:
+def may_be_null(*nodes: exp.Expr) -> bool:
     """Whether one of `nodes` is a constant that comes to NULL, as far as anybody can tell without the engine."""
     return any(
         node.find(exp.Column, exp.Placeholder, exp.Parameter, exp.Query) is None and not all(map(_gives_a_value, node.walk()))

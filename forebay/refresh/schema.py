@@ -115,7 +115,8 @@ class _Resolver:
 
     def version(self) -> SourceVersion:
         examine = {"parquet": self._parquet, "csv": self._csv, "json": self._json}[self.source.format]
-        capitals = [file.path for file in self.files if "compression" not in self.options and _shouted(file.path)]
+        text = self.source.format != "parquet" and "compression" not in self.options
+        capitals = [file.path for file in self.files if text and _shouted(file.path)]
         if capitals:
             raise BadFiles({path: fault.shouted(self.source, path) for path in capitals})
         try:

@@ -61,12 +61,13 @@ def submit(
     """Ask for a run. It is queued, or answered at once from an identical one that the caller may see."""
     try:
         inputs = kept_inputs(site, caller, asked.inputs)
-    except ForebayError:
-        # An upload may have been removed since the run was asked for the first time.
+    except ForebayError as error:
         before = site.store.queue.by_key(caller.user, idempotency_key) if idempotency_key else None
-        if before is None:
+        spec = site.views.spec(before.run) if before is not None else None
+        if error.code != "input.not_found" or spec is None:
             raise
-        return _accepted(site, caller, before.run, response, "run")
+        # An upload may have been removed since the run was asked for the first time: the run still knows its bytes.
+        inputs = {name: kept for name, kept in kept_of(spec).items() if name in asked.inputs}
     ask = Ask(asked.calculation, asked.parameters, inputs, asked.accept_valid, asked.edition, asked.fresh, idempotency_key)
     run_id = site.dispatcher.submit(caller.user, ask)
     return _accepted(site, caller, run_id, response, "run")

@@ -316,6 +316,9 @@ def test_a_shared_run_shows_its_results_and_not_the_rows_it_was_given(served: Se
     first = served.submit("plainly", bob, {"Idempotency-Key": "once"}, inputs={"plain": id_})["id"]
     served.call("DELETE", f"/v1/inputs/{id_}", bob)
     assert served.submit("plainly", bob, {"Idempotency-Key": "once"}, inputs={"plain": id_})["id"] == first
+    for other in ({"calculation": "plainly", "inputs": {"plain": id_}, "accept_valid": True}, {"calculation": "levelled", "inputs": {"levels": id_}}):
+        answer = served.call("POST", "/v1/runs", bob, json=other, headers={"Idempotency-Key": "once"})
+        assert problem(answer) == (422, "request.key_reused")
 
 
 def test_a_removed_upload_is_not_examined(own: Served) -> None:

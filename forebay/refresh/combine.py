@@ -23,7 +23,7 @@ from forebay.refresh.account import rows_by_value, unbalanced, unbalanced_part
 from forebay.refresh.build import check_key_of_table, check_rows, check_values, complete, stored, unchanged, working
 from forebay.refresh.pieces import Piece, part, partition, read_by
 from forebay.refresh.plan import Planned
-from forebay.refresh.slices import Slice, find, over, reading
+from forebay.refresh.slices import Find, Found, Slice, over, reading
 from forebay.refresh.write import Written, write
 
 _AT_ONCE, _BYTES_AT_ONCE = 64, 1 << 30
@@ -31,9 +31,6 @@ _AT_ONCE, _BYTES_AT_ONCE = 64, 1 << 30
 
 _FILE = "slice's own file"
 """A name that no column of a table has."""
-
-_Found = tuple[Path, Slice]
-"""A finished slice or part, and its folder."""
 
 
 def combine(
@@ -43,9 +40,10 @@ def combine(
     lake: Lake,
     limits: Limits,
     progress: Callable[[float], None],
-    stored_before: tuple[str, ...] = (),
+    stored_before: tuple[str, ...],
+    find: Find,
 ) -> Slice | None:
-    """Build what is missing of a table that is sliced, as `build` does. None if it must be built as a whole.
+    """Build what is missing of a table that is sliced, as `build` does. None if it must be built as a whole. `find` finds finished slices.
 
     So must one that is not sliced; one without a row, for somebody must write its columns down; and one of which the engine refuses a
     slice: the whole may pass over the row that is at fault, and if not, its error is in the author's terms.
@@ -57,7 +55,7 @@ def combine(
     target = lake.slice(definition.name, planned.fingerprint)
     try:
         with working(target, lake, definition, versions, limits) as (connection, folder):
-            work = _Work(connection, definition, sliced, versions, tables, lake, folder, progress, stored_before)
+            work = _Work(connection, definition, sliced, versions, tables, lake, folder, progress, stored_before, find)
             slices = work.slices(planned.pieces)
             work.balance(planned.pieces, slices)
             parts = work.parts(slices) if sliced.aggregates else slices
@@ -76,7 +74,7 @@ def combine(
 
 
 def _table(
-    target: Path, definition: Definition, all_: Mapping[str, _Found], parts: Mapping[str, _Found], rows_in: int, seconds: float
+    target: Path, definition: Definition, all_: Mapping[str, Found], parts: Mapping[str, Found], rows_in: int, seconds: float
 ) -> Slice:
     """The table as the parts make it up."""
     types = {found.stored or tuple(c.stored for c in definition.columns) for _, found in parts.values() if found.files}
@@ -116,9 +114,11 @@ class _Work:
         folder: Path,
         progress: Callable[[float], None],
         stored_before: tuple[str, ...],
+        find: Find,
     ) -> None:
         self.connection, self.definition, self.sliced, self.folder = connection, definition, sliced, folder
         self.versions, self.tables, self.lake, self.progress, self.stored_before = versions, tables, lake, progress, stored_before
+        self.find = find
         self.partition = partition(definition, sliced)
         self.batches = 0
         self.files: dict[str, list[File]] = {}
@@ -138,12 +138,12 @@ class _Work:
 
     # Slices
 
-    def slices(self, pieces: Sequence[Piece]) -> dict[str, _Found]:
+    def slices(self, pieces: Sequence[Piece]) -> dict[str, Found]:
         """Every slice by its fingerprint, those that are missing once they are built."""
         # As they lay there when the refresh began to read; the plan may know an older stat of the same content.
         now = {file.path: file for file in self.versions[self.sliced.source].files}
         self.files = {piece.fingerprint: [now[file.path] for file in piece.files] for piece in pieces}
-        found = {piece.fingerprint: find(self.lake, self.definition.name, piece.fingerprint) for piece in pieces}
+        found = {piece.fingerprint: self.find(self.definition.name, piece.fingerprint) for piece in pieces}
         missing = [piece for piece in pieces if found[piece.fingerprint] is None]
         total, done = sum(piece.bytes for piece in missing) or 1, 0
         for batch in self._batches(missing):
@@ -152,7 +152,7 @@ class _Work:
             done += size
         return {fingerprint: one or self._built(fingerprint) for fingerprint, one in found.items()}
 
-    def balance(self, pieces: Sequence[Piece], slices: Mapping[str, _Found]) -> None:
+    def balance(self, pieces: Sequence[Piece], slices: Mapping[str, Found]) -> None:
         """Raise ForebayError if rows of the source are not in exactly one slice, by what the slices say of themselves."""
         made = {fingerprint: found for fingerprint, (_, found) in slices.items()}
         self._balanced(unbalanced(self.versions[self.sliced.source].files, pieces, made, by_value=self.partition is not None))
@@ -163,8 +163,8 @@ class _Work:
             advice = f"Nothing was published. Delete the folder of what is named, in {self.lake.slices / name}, and refresh again"
             raise ForebayError("refresh.unbalanced", problem, where=f"table `{name}`", advice=advice)
 
-    def _built(self, fingerprint: str) -> _Found:
-        found = find(self.lake, self.definition.name, fingerprint)
+    def _built(self, fingerprint: str) -> Found:
+        found = self.find(self.definition.name, fingerprint)
         if found is None:
             raise FileNotFoundError(self.lake.slice(self.definition.name, fingerprint))
         return found
@@ -283,7 +283,7 @@ class _Work:
 
     # Parts
 
-    def parts(self, slices: Mapping[str, _Found]) -> dict[str, _Found]:
+    def parts(self, slices: Mapping[str, Found]) -> dict[str, Found]:
         """Every part of the table by its fingerprint, those that are missing once they are combined."""
         made_of: dict[str | None, list[str]] = defaultdict(list)
         for fingerprint, (_, found) in slices.items():
@@ -291,7 +291,7 @@ class _Work:
                 made_of[value].append(fingerprint)
         identities = {name: self._identity(name) for name in self.definition.reads}
         names = {value: part(self.definition, self.sliced, of, value, identities) for value, of in made_of.items()}
-        found_parts = {name: find(self.lake, self.definition.name, name) for name in names.values()}
+        found_parts = {name: self.find(self.definition.name, name) for name in names.values()}
         held = rows_by_value(found for _, found in slices.values()) if self.partition else {}
         missing = [value for value, name in names.items() if found_parts[name] is None]
         if missing:
@@ -307,7 +307,7 @@ class _Work:
     def _combine(
         self,
         values: Sequence[str | None],
-        made_of: Mapping[str | None, list[_Found]],
+        made_of: Mapping[str | None, list[Found]],
         names: Mapping[str | None, str],
         held: Mapping[str | None, int],
     ) -> None:
@@ -346,7 +346,7 @@ class _Work:
             counted = (held[value],) if value in held else ()
             self._complete(place, own, names[value], rows, stored(definition, written), rows_in, seconds, counted=counted)
 
-    def _partials(self, of: Sequence[_Found], values: Sequence[str | None]) -> str:
+    def _partials(self, of: Sequence[Found], values: Sequence[str | None]) -> str:
         """A SELECT over the partial results in these slices, for these values of the partition column."""
         columns = self.sliced.columns
         types = {found.stored or tuple(c.stored for c in columns) for _, found in of if found.files}

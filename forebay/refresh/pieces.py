@@ -9,9 +9,9 @@ touches one slice, and the parts that this slice has rows for.
 from __future__ import annotations
 
 import hashlib
+import os.path
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 
 import msgspec
 
@@ -48,11 +48,12 @@ def groups(files: Sequence[File], small: int) -> tuple[tuple[File, ...], ...]:
         if file.size >= small:
             found.append((file,))
             continue
-        if run and PurePath(run[0].path).parent != PurePath(file.path).parent:
+        folder, name = os.path.split(file.path)  # for speed: every file of the past
+        if run and os.path.dirname(run[0].path) != folder:  # noqa: PTH120
             found.append(tuple(run))
             run = []
         run.append(file)
-        if int.from_bytes(hashlib.sha256(PurePath(file.path).name.encode()).digest()[:4]) % GROUPED == 0:
+        if int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % GROUPED == 0:
             found.append(tuple(run))
             run = []
     return (*found, tuple(run)) if run else tuple(found)

@@ -44,6 +44,7 @@ from forebay.state.store import Store, now
 
 if TYPE_CHECKING:
     from forebay.refresh.count import Counting, Counts
+    from forebay.refresh.slices import Find
 
 
 class Listener(Protocol):
@@ -103,6 +104,7 @@ class Prospect(msgspec.Struct, frozen=True):
     versions: dict[str, SourceVersion]
     plan: Plan
     bound: Bound
+    find: Find
     news: News = News()
 
 
@@ -155,11 +157,12 @@ def prospect(
         bound = bind.bind(project, folder.document, versions, left, counts)
     else:
         counts.used.update(current.counts if current else {})
+    find = slices.remembering(lake)
     made = plan(
-        bound.definitions, versions, current, project.files, lambda t, f: slices.find(lake, t, f) is not None,
+        bound.definitions, versions, current, project.files, lambda t, f: find(t, f) is not None,
         bound.slicings, project.limits.small_file,
     )  # fmt: skip
-    return Prospect(project, versions, with_news(made, gathered.news), bound, gathered.news)
+    return Prospect(project, versions, with_news(made, gathered.news), bound, find, gathered.news)
 
 
 def _project(folder: Folder, current: Edition | None) -> Project:
@@ -319,7 +322,7 @@ def _build(
                 broken.add(name)
     for planned in work.plan.tables:
         name = planned.definition.name
-        found = slices.find(lake, name, planned.fingerprint)
+        found = work.find(name, planned.fingerprint)
         if found is None:
             if broken & set(planned.definition.reads):
                 broken.add(name)
@@ -330,7 +333,7 @@ def _build(
                 before = current.tables.get(name) if current else None
                 hint = tuple(column.stored for column in before.columns) if before else ()
                 given = planned, versions, tables, lake, limits, partial(listener.building, planned), hint
-                built = combine(*given) or build.build(*given)
+                built = combine(*given, work.find) or build.build(*given)
             except ForebayError as error:
                 listener.failed(planned, error)
                 failures.append((planned, error))

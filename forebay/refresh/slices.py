@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -36,7 +36,14 @@ class Slice(msgspec.Struct, frozen=True):
     """For a slice, its rows of each of `values`; for the part of one value, how many rows of its slices it was combined from."""
 
 
-def find(lake: Lake, table: str, fingerprint: str) -> tuple[Path, Slice] | None:
+Found = tuple[Path, Slice]
+"""A finished slice or part, and its folder."""
+
+Find = Callable[[str, str], Found | None]
+"""`find` in one lake: a table and a fingerprint in."""
+
+
+def find(lake: Lake, table: str, fingerprint: str) -> Found | None:
     """The finished slice of `table` with its folder, if there is one.
 
     A table of another name that is equal has the same slice: so it is when a calculation that shared one is renamed or removed.
@@ -46,6 +53,19 @@ def find(lake: Lake, table: str, fingerprint: str) -> tuple[Path, Slice] | None:
         if slice_ is not None:
             return folder, slice_
     return None
+
+
+def remembering(lake: Lake) -> Find:
+    """`find` for one refresh, which asks for every slice of the past to plan and again to build: what is there is read once."""
+    known: dict[tuple[str, str], Found] = {}
+
+    def found(table: str, fingerprint: str) -> Found | None:
+        one = known.get((table, fingerprint)) or find(lake, table, fingerprint)
+        if one is not None:
+            known[table, fingerprint] = one
+        return one
+
+    return found
 
 
 def read(folder: Path) -> Slice | None:

@@ -11,6 +11,7 @@ it one run however often it arrives, and its events go on after the last one tha
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import time
@@ -324,8 +325,9 @@ class _Patience:
 
 
 def _plain(value: Any) -> Any:
-    """A parameter's value as JSON has it: dates, decimals and their like as text."""
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    """A parameter's value as JSON has it: dates, decimals and what else JSON has no word for as text."""
+    exact = value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+    return value if exact else str(value)
 
 
 def _refusal(answer: httpx.Response) -> ForebayError:

@@ -53,6 +53,12 @@ def test_a_result_is_a_table(client: Client, tmp_path: Path) -> None:
     assert error.value.code == "output.unknown"
 
 
+def test_a_number_that_json_has_no_word_for_is_refused_like_any_other(client: Client) -> None:
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ForebayError, match="`factor`"):
+            client.submit("sums", {"factor": value})
+
+
 def test_a_run_is_watched_from_its_events(client: Client) -> None:
     run = client.submit("sums", {"factor": 3}, fresh=True)
     seen = [document["status"] for document in run.events()]

@@ -34,7 +34,7 @@ from forebay.run.rules import as_cell, as_header
 from forebay.split.stage import NOW, Stage
 
 PREPARE, WRITE = "prepare", "write results"
-_POLL = 0.1
+_POLL = 0.2
 _PREVIEW = 10
 
 
@@ -348,7 +348,7 @@ class _Attempt:
             self.steps[self.now_at] = StageProgress(self.now_at, "done", 100.0, rows, seconds, resumed)
 
     def _report(self) -> None:
-        """Every tenth of a second: where the attempt is, and whether its time is up."""
+        """Every fifth of a second: where the attempt is, and whether its time is up."""
         before = b""
         while not self.over.wait(_POLL):
             percent = max(0.0, self.connection.query_progress())

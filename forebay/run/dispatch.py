@@ -41,8 +41,8 @@ UNKNOWN = 10.0
 """Seconds that a run is thought to take of which nothing is known."""
 _TICK = 1.0
 """Seconds after which the queue is looked at even if nobody called."""
-_FORESEE, _FORESEE_EACH = 0.5, 0.02
-"""Seconds for which what was foreseen will do, and more for each run that waits: whoever watches one is told of each of its places."""
+_FORESEE, _TELL_EACH = 0.5, 0.05
+"""Seconds for which what was foreseen will do; and for each run that waits, until all who watch one are told how their places changed."""
 _SETTLE = 2.0
 """Seconds after which is looked for runs whose process died, be it one of the command line's."""
 
@@ -83,7 +83,8 @@ class Dispatcher:
         self._served: dict[str, float] = {}
         self._served_at = time.time()
         self._places: dict[str, tuple[int, float]] = {}
-        self._foresee_at = self._settled_at = 0.0
+        self._places_told: dict[str, int] = {}
+        self._foresee_at = self._tell_at = self._settled_at = 0.0
         self._editions: dict[int, Edition] = {}
         self._thread = threading.Thread(target=self._loop, name="forebay-dispatch", daemon=True)
 
@@ -276,10 +277,14 @@ class Dispatcher:
             running = list(self._running.values())
         if waiting and time.monotonic() < self._foresee_at:
             return
-        before, self._places = self._places, admit.foresee(waiting, running, self._served, self._capacity, now)
-        self._foresee_at = time.monotonic() + max(_FORESEE, _FORESEE_EACH * len(waiting))
-        for run_id, place in self._places.items():
-            if before.get(run_id, (0, 0))[0] != place[0]:
+        self._places = admit.foresee(waiting, running, self._served, self._capacity, now)
+        self._foresee_at = time.monotonic() + _FORESEE
+        all_, known = time.monotonic() >= self._tell_at, self._places_told
+        if all_:
+            self._tell_at = time.monotonic() + max(_FORESEE, _TELL_EACH * len(waiting))
+        self._places_told = {run_id: place if all_ else known.get(run_id, place) for run_id, (place, _) in self._places.items()}
+        for run_id, place in self._places_told.items():
+            if known.get(run_id) != place:
                 self._told(run_id)
 
     def _work(self, entry: Request) -> None:

@@ -103,9 +103,9 @@ class _Answer:
             self.at, self.status = time.perf_counter(), message["status"]
             headers = MutableHeaders(scope=message)
             kind = headers.get("content-type", "")
-            if self.status == 413 and kind != MEDIA_TYPE:
-                # The framework's own way of saying so, if it never came to reading the body.
-                self._instead = bytes(_respond(too_large(), {}).body)
+            if self.status in _INSTEAD and kind != MEDIA_TYPE:
+                # The framework's own way of saying so, in plain text.
+                self._instead = bytes(_respond(_INSTEAD[self.status](), {}).body)
                 headers["content-type"], headers["content-length"] = MEDIA_TYPE, str(len(self._instead))
                 kind = MEDIA_TYPE
             json = kind.partition(";")[0].endswith("json")
@@ -123,6 +123,17 @@ class _Answer:
 def too_large() -> ForebayError:
     """What is said of a body that is beyond what its route takes."""
     return ForebayError("request.too_large", "the body is larger than what may be sent here", advice="Files are uploaded as inputs")
+
+
+def _wrong_range() -> ForebayError:
+    return ForebayError("request.range", "the file has no such bytes", advice="Content-Range says how many it has")
+
+
+def _no_range() -> ForebayError:
+    return ForebayError("request.malformed", "the header Range cannot be understood", advice="Ask for `bytes=FIRST-LAST`, counted from 0")
+
+
+_INSTEAD = {400: _no_range, 413: too_large, 416: _wrong_range}
 
 
 def _paced(receive: Receive) -> Receive:

@@ -30,6 +30,7 @@ _STATUS = {
     "request.too_large": 413,
     "request.too_often": 429,
     "request.malformed": 400,
+    "request.range": 416,
     "request.host": 403,
     "request.slow": 408,
     "run.unfinished": 409,

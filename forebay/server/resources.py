@@ -108,7 +108,9 @@ class Run(Document):
     accept_valid: bool
     steps: list[Step]
     outputs: list[Output]
-    timings: dict[str, float] = Field(description="Seconds of queue, start, prepare, stages and write")
+    timings: dict[str, float] = Field(
+        description="Seconds of queue, start, prepare, stages and write; `earlier` is all before the last of several attempts"
+    )
     peak_memory: int | None
     answered_by: str | None = Field(description="The run that computed these results, if this one did not have to")
     replay_of: str | None

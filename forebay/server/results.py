@@ -35,6 +35,7 @@ _TEMPLATES = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxml
 _EMPTY: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {"schema": _BINARY} for kind in _TEMPLATES.values()}}}
 
 
+@router.head("/runs/{run_id}/results/{output}", response_class=FileResponse, include_in_schema=False)
 @router.get("/runs/{run_id}/results/{output}", response_class=FileResponse, responses=_FILES, operation_id="get_result")
 def result(run_id: str, output: str, site: TheSite, caller: TheCaller, format: Format = "parquet") -> FileResponse:
     """An output as a file; parts of it by `Range`. In CSV, text that a spreadsheet would execute begins with an apostrophe."""

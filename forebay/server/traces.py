@@ -12,6 +12,7 @@ from typing import Any
 from forebay.run.protocol import Outcome
 from forebay.server import resources
 from forebay.server.logs import tell
+from forebay.server.views import waiting
 from forebay.state.queue import Request
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -75,7 +76,7 @@ def _parts(request: Request, outcome: Outcome | None) -> list[tuple[str, float, 
     """(name, beginning, end, more) of what a run's last attempt did, one after the other."""
     if request.started_at is None or request.answered_by is not None:
         return []
-    parts: list[tuple[str, float, float, dict[str, Any]]] = [("queue", request.queued_at, request.started_at, {})]
+    parts: list[tuple[str, float, float, dict[str, Any]]] = [(waiting(request), request.queued_at, request.started_at, {})]
     if outcome is not None and outcome.started_at:
         parts.append(("start", request.started_at, outcome.started_at, {}))
         at = outcome.started_at

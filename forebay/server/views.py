@@ -208,11 +208,17 @@ def _prepared(found: PreparedInput | None) -> dict[str, Any]:
 def _timings(request: Request | None, outcome: Outcome | None) -> dict[str, float]:
     timings = dict(outcome.timings) if outcome else {}
     if request is not None and request.started_at is not None:
-        timings["queue"] = request.started_at - request.queued_at
+        timings[waiting(request)] = request.started_at - request.queued_at
         if outcome is not None and outcome.started_at and request.answered_by is None:
             # From being admitted: what the child knows of begins with its process.
             timings["start"] = outcome.started_at - request.started_at
-    return {name: round(max(0.0, timings[name]), 4) for name in ("queue", "start", "prepare", "stages", "write") if name in timings}
+    parts = ("queue", "earlier", "start", "prepare", "stages", "write")
+    return {name: round(max(0.0, timings[name]), 4) for name in parts if name in timings}
+
+
+def waiting(request: Request) -> str:
+    """What a run did until its last attempt began: it waited, and if it was tried before, not only that."""
+    return "queue" if request.attempts < 2 else "earlier"
 
 
 def _failure(run: Run, outcome: Outcome | None) -> resources.Failure | None:

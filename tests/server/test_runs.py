@@ -29,6 +29,10 @@ def test_a_run_is_queued_computed_and_fetched(served: Served) -> None:
     assert lines[:2] == ["g,v", "0,9372.0000"]
     part = served.call("GET", f"/v1/runs/{found['id']}/results/result", headers={"Range": "bytes=0-3"})
     assert (part.status_code, part.content) == (206, b"PAR1")
+    whole = served.call("HEAD", f"/v1/runs/{found['id']}/results/result")
+    assert (whole.status_code, whole.content) == (200, b"") and int(whole.headers["content-length"]) > 4
+    for asked, refusal in (("bytes=99999999-", (416, "request.range")), ("bytes=x-", (400, "request.malformed"))):
+        assert problem(served.call("GET", f"/v1/runs/{found['id']}/results/result", headers={"Range": asked})) == refusal
     assert found["id"] in [one["id"] for one in served.get("/v1/runs?calculation=sums&status=succeeded")["runs"]]
 
 
@@ -278,7 +282,8 @@ def test_a_server_that_is_told_to_stop_gives_runs_a_while_and_resumes_the_others
     assert server.until(slow, lambda run: run["status"] == "running" and run["attempt"] == 2)
     server.call("POST", f"/v1/runs/{slow}/cancel")
     assert server.ended(waiting)["status"] == "succeeded"
-    assert server.ended(slow)["status"] == "cancelled"
+    ended = server.ended(slow)
+    assert ended["status"] == "cancelled" and ended["timings"].keys() == {"earlier"}  # it did not only wait
     assert "Traceback" not in server.talk()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from forebay.server.console.fields import Field, differing, fields
+from forebay.server.console.fields import Field, apart, differing, fields
 from forebay.server.console.figures import durations
 from forebay.server.resources import Parameter, RunLine
 
@@ -45,6 +45,13 @@ def test_an_emptied_text_is_empty_unless_it_is_nothing_by_default() -> None:
     assert field("varchar", default="x").empty == ""
     assert field("varchar").empty is None
     assert field("integer", default=3).empty is None
+
+
+def test_a_list_tells_runs_of_a_calculation_apart() -> None:
+    asked = {"r1": ("plan", {"a": 1, "b": "x"}), "r2": ("plan", {"a": 2, "b": "x"}), "r3": ("sums", {"a": 9, "b": None})}
+    assert apart(asked) == {"r1": "a = 1", "r2": "a = 2", "r3": ""}
+    assert apart({**asked, "r4": ("plan", {"b": None})}) == {"r1": "a = 1, b = x", "r2": "a = 2, b = x", "r3": "", "r4": "b = none"}
+    assert apart({}) == {}
 
 
 def test_runs_are_told_apart_by_what_differs() -> None:

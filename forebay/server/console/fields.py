@@ -7,7 +7,7 @@ that nobody touches is sent as it was `given`, and one that was emptied as `empt
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from forebay.project.values import parameter_type
@@ -43,7 +43,19 @@ def fields(parameters: list[Parameter], given: Mapping[str, Value] | None = None
 
 def differing(given: Mapping[str, Value], others: Mapping[str, Value]) -> str:
     """What of `others` is not as in `given`, in few letters."""
-    told = ", ".join(f"{name} = {'none' if value is None else value}" for name, value in others.items() if value != given.get(name))
+    return _few((name, value) for name, value in others.items() if value != given.get(name))
+
+
+def apart(asked: Mapping[str, tuple[str, Mapping[str, Value]]]) -> dict[str, str]:
+    """For each run what it was asked that not all runs of its calculation were. `asked`: each run's calculation, and what it was asked."""
+    common: dict[str, set[tuple[str, Value]]] = {}
+    for calculation, given in asked.values():
+        common[calculation] = common.get(calculation, set(given.items())) & set(given.items())
+    return {run: _few(one for one in given.items() if one not in common[calculation]) for run, (calculation, given) in asked.items()}
+
+
+def _few(given: Iterable[tuple[str, Value]]) -> str:
+    told = ", ".join(f"{name} = {'none' if value is None else value}" for name, value in given)
     return told if len(told) <= _FEW else f"{told[:_FEW]}…"
 
 

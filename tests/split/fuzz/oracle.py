@@ -65,6 +65,10 @@ class Verdict:
         return self.kind not in ("same", "discarded", "errors", "unparsed", "unstable", "lazy", "engine", "approximate", "given up")
 
 
+MOST_ROWS = 200_000
+"""An answer of more rows, of joins that multiply, would fill the memory and tell no more."""
+
+
 class Wrong(Exception):
     """The halves are not the whole."""
 
@@ -91,7 +95,7 @@ class Judge:
         self.connect()
 
     def connect(self) -> None:
-        self.connection = duckdb.connect(config={"threads": 1})
+        self.connection = duckdb.connect(config={"threads": 1, "memory_limit": "4GB"})
         self.connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
 
     def judge(self, case: Calculation) -> Verdict:
@@ -128,6 +132,8 @@ class Judge:
                 first: dict[str, dict[str, str]] = {}
                 whole.append(self._whole(case, work, index, None if types else first))
                 types = types or first
+                if any(len(rows) > MOST_ROWS for _, rows in (whole[-1] or {}).values()):
+                    return Verdict("discarded", f"more than {MOST_ROWS:,} rows")
             except NOT_SQL as error:
                 return Verdict("discarded", str(error))
             except (duckdb.Error, ValueError, OverflowError) as error:
@@ -194,7 +200,7 @@ class Judge:
         found = self.connection.execute(sql, given)
         # `create table as` gives a column of nothing but NULL the type INTEGER.
         shape = [(column[0], str(column[1]).replace('"NULL"', "INTEGER")) for column in found.description or []]
-        return shape, found.fetchall()
+        return shape, found.fetchmany(MOST_ROWS + 1)
 
     def _split(self, case: Calculation, work: _Work, types: dict[str, dict[str, str]]) -> Split:
         chance = Random(case.seed)

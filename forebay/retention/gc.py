@@ -119,6 +119,7 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
     going = [number for number in beyond if number not in pinned]
     expiry, orphans = survey(going)
     if not dry_run:
+        lake.sweep()
         _remember(store, editions)
         done = store.retire(going)
         if done != going:

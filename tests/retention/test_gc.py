@@ -72,6 +72,19 @@ def works(small: Small) -> None:
             assert small.seen(name, f"edition-{number}") == in_order(small.rows(name, number))
 
 
+def test_what_a_killed_refresh_left_goes_though_no_refresh_has_anything_to_do(lived: Small) -> None:
+    # Found by a history: the script was changed, the refresh of that killed, and the script changed back.
+    left = lived.lake.slices / "tier2.by_k" / f".{'0' * 32}.1.4711"
+    left.mkdir()
+    (left / "part.parquet").write_bytes(b"PAR1")
+    assert not lived.refresh().published and left.exists()
+    gc(lived, dry_run=True)
+    assert left.exists()
+    gc(lived)
+    assert not left.exists()
+    works(lived)
+
+
 def test_editions_beyond_count_and_age_go_with_all_that_only_they_needed(lived: Small) -> None:
     before = lived.slices()
     went = gc(lived)

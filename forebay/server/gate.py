@@ -103,7 +103,7 @@ class _Answer:
             self.at, self.status = time.perf_counter(), message["status"]
             headers = MutableHeaders(scope=message)
             kind = headers.get("content-type", "")
-            if self.status in _INSTEAD and kind != MEDIA_TYPE:
+            if self.status in _INSTEAD and kind.startswith("text/plain"):
                 # The framework's own way of saying so, in plain text.
                 self._instead = bytes(_respond(_INSTEAD[self.status](), {}).body)
                 headers["content-type"], headers["content-length"] = MEDIA_TYPE, str(len(self._instead))

@@ -49,7 +49,7 @@ def groups(files: Sequence[File], small: int) -> tuple[tuple[File, ...], ...]:
             found.append((file,))
             continue
         folder, name = os.path.split(file.path)  # for speed: every file of the past
-        if run and os.path.dirname(run[0].path) != folder:  # noqa: PTH120
+        if run and os.path.split(run[0].path)[0] != folder:
             found.append(tuple(run))
             run = []
         run.append(file)

@@ -116,7 +116,7 @@ def calculation(
     return page(
         request, "calculation.html", caller, calculation=found, fields=fields(found.parameters, spec.parameters if spec else None),
         uploads=uploads, chosen=chosen, lost=lost, accept_valid=bool(spec and spec.accept_valid), like=like, asked=spec is not None,
-        runs=site.views.lines(lines), asked_for=_apart(site, lines), max_upload=site.serving.max_upload,
+        runs=site.views.lines(lines), asked_for=_asked_for(site, lines), max_upload=site.serving.max_upload,
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def runs(
     )  # fmt: skip
     chosen = {name: value for name, value in (("calculation", calculation), ("status", status), ("owner", owner)) if value}
     return page(
-        request, "runs.html", caller, runs=site.views.lines(found), asked_for=_apart(site, found), following=following, chosen=chosen,
+        request, "runs.html", caller, runs=site.views.lines(found), asked_for=_asked_for(site, found), following=following, chosen=chosen,
         before=before,
         owners=sorted({key.user for key in site.store.keys.all()} | {owner} - {""}) if caller.operator else (),
     )  # fmt: skip
@@ -229,7 +229,7 @@ def _told_apart(site: Site, spec: RunSpec | None, lines: Sequence[resources.RunL
     return [(line, differing(_asked(spec), _asked(one)) if spec and one else "") for line, one in zip(lines, specs, strict=True)]
 
 
-def _apart(site: Site, runs: Sequence[Run]) -> dict[str, str]:
+def _asked_for(site: Site, runs: Sequence[Run]) -> dict[str, str]:
     """What tells each of these runs apart from the others, as far as their folders are there."""
     specs = [spec for run in runs if (spec := site.views.spec(run.id)) is not None]
     return apart({spec.id: (spec.calculation, _asked(spec)) for spec in specs})

@@ -57,8 +57,8 @@ add("week", f"'{new}' join '{products}' using (sku)", "store, category", sums)
 """
 WARM = """
 import pathlib, sys, time
-from forebay.engines import duckdb
-with duckdb.without_pandas():
+from forebay.imports import without_pandas
+with without_pandas():
     import forebay.lake.iceberg
 from forebay.refresh import build, combine, slices
 from forebay.refresh.refresh import refresh

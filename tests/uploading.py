@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -67,4 +68,6 @@ def taken(served: Served, content: Any, filename: str = "mine.csv", input_: str 
 
 def lies_in(served: Served, *folders: str) -> set[str]:
     """What lies in these folders of the lake, as paths below them."""
-    return {str(path.relative_to(served.lake)) for folder in folders for path in (served.lake / folder).glob("**/*") if path.is_file()}
+    # Unlike Path.glob, os.walk lets folders go away meanwhile.
+    walks = (os.walk(served.lake / folder) for folder in folders)
+    return {str((Path(at) / name).relative_to(served.lake)) for walk in walks for at, _, names in walk for name in names}

@@ -70,7 +70,7 @@ class Lake:
         for left in (*self.slices.glob("*/.*"), *self.objects.glob(".*")):
             holder = left.name.split(".")[-2]
             # Who only looks, beside a refresh, holds no lease, and copies too.
-            looking = left.parent == self.objects and holder == "0" and time.time() - _touched(left) < _LOOKING
+            looking = left.parent == self.objects and holder == "0" and time.time() - touched(left) < _LOOKING
             if not looking and (not holder.isdigit() or int(holder) < self.token):
                 shutil.rmtree(left, ignore_errors=True)
 
@@ -134,7 +134,7 @@ def open_lake(root: Path, project: str, folder: Path, *, create: bool = False) -
     return Lake(root)
 
 
-def _touched(folder: Path) -> float:
+def touched(folder: Path) -> float:
     """When anything in a folder was last written to; now, if it is just going away."""
     try:
         return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))

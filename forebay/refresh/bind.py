@@ -15,6 +15,7 @@ import msgspec
 from forebay.config import Document, Path_
 from forebay.engines import duckdb
 from forebay.errors import ForebayError, Problems, nearest
+from forebay.imports import without_pandas
 from forebay.project.edition import Compiled, Definition, SourceVersion, StoredColumn
 from forebay.project.project import Calculation, Column, Project, Tier2Table
 from forebay.project.values import sample
@@ -37,7 +38,7 @@ def bind(
     counts: Counts,
 ) -> Bound:
     """Bind everything in the project. Raises Problems: unknown columns, types that do not fit, wrong references."""
-    with duckdb.without_pandas(), duckdb.scratch() as connection:
+    with without_pandas(), duckdb.scratch() as connection:
         return _Binder(project, document, versions, kept, counts, connection).bound()
 
 

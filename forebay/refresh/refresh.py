@@ -8,7 +8,6 @@ leaves undone after it (readers of the lake still see the edition before) the ne
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,8 @@ import msgspec
 
 from forebay import typed
 from forebay.errors import ForebayError, Problems
+from forebay.lake import publishing
+from forebay.lake.publishing import Shown
 from forebay.lake.root import Lake, open_lake
 from forebay.lake.trouble import explained
 from forebay.objects.copies import Fetching
@@ -305,7 +306,7 @@ def _build(
     from forebay.refresh import build, slices  # noqa: PLC0415
 
     # Slow to import, and wanted as soon as this is done.
-    importing = threading.Thread(target=_import_catalog, daemon=True)
+    importing = threading.Thread(target=publishing.load, daemon=True)
     importing.start()
     from forebay.refresh.combine import combine  # noqa: PLC0415
 
@@ -360,13 +361,6 @@ def _checked(
     return check(project, folder.document, work.versions, tables, current, lake, listener)
 
 
-def _import_catalog() -> None:
-    from forebay.engines import duckdb  # noqa: PLC0415
-
-    with duckdb.without_pandas():
-        importlib.import_module("forebay.lake.iceberg")
-
-
 def _readable(planned: Planned, versions: dict[str, SourceVersion]) -> dict[str, SourceVersion]:
     """The versions to build a table from. Raises ForebayError if files of a source that is kept at its last version are gone."""
     kept = {name for name in planned.definition.reads if name in versions and versions[name].kept}
@@ -411,27 +405,20 @@ def _builds(current: Edition | None, tables: Mapping[str, Table], done: Mapping[
 
 def _next_number(lake: Lake, current: Edition | None) -> int:
     """Above every edition that readers of the lake have ever seen, even if state was lost or restored from a backup."""
-    from forebay.lake.iceberg import Catalog  # noqa: PLC0415
-
     with explained(lake.catalog):
-        return max(current.number if current else 0, Catalog(lake.catalog, lake.iceberg).last_edition()) + 1
+        return max(current.number if current else 0, publishing.last_edition(lake)) + 1
 
 
 def _stage(edition: Edition, lake: Lake) -> None:
-    from forebay.lake.iceberg import Catalog  # noqa: PLC0415
-
     with explained(lake.catalog):
-        catalog = Catalog(lake.catalog, lake.iceberg)
-        for name, table in edition.tables.items():
-            catalog.stage(name, table.files, table.content, table.definition.partition_by)
+        publishing.stage(lake, _shown(edition))
 
 
 def _show(edition: Edition, lake: Lake, store: Store) -> None:
-    from forebay.lake.iceberg import Catalog  # noqa: PLC0415
-
     with explained(lake.catalog):
-        catalog = Catalog(lake.catalog, lake.iceberg)
-        for name, table in edition.tables.items():
-            catalog.show(name, table.content, edition.number)
-        catalog.retire(edition.tables, edition.number)
+        publishing.show(lake, _shown(edition), edition.number)
     store.shown_in_lake(edition.number)
+
+
+def _shown(edition: Edition) -> list[Shown]:
+    return [Shown(name, table.files, table.content, table.definition.partition_by) for name, table in edition.tables.items()]

@@ -12,6 +12,7 @@ take up a slice that is being deleted.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -21,7 +22,7 @@ import msgspec
 
 from forebay import typed
 from forebay.errors import ForebayError
-from forebay.lake.root import Lake
+from forebay.lake.root import Lake, touched
 from forebay.project.edition import Edition
 from forebay.project.project import Retention
 from forebay.project.summary import summary
@@ -207,7 +208,7 @@ def _runs(lake: Lake, store: Store, retention: Retention, now: float, dry_run: b
     ended = [decide.Ended(run.id, decide.instant(run.finished_at or run.created_at), sizes.get(run.id, 0)) for run in store.ended_runs()]
     # Folders that state has lost are old when nothing in them has been touched for that long.
     known = store.run_ids() | store.removed_runs()
-    ended += [decide.Ended(folder.name, _touched(folder), sizes[folder.name]) for folder in _inside(lake.runs) if folder.name not in known]
+    ended += [decide.Ended(folder.name, touched(folder), sizes[folder.name]) for folder in _inside(lake.runs) if folder.name not in known]
     gone = decide.runs(ended, retention, now)
     if not dry_run:
         removed = set(store.remove_runs(gone))
@@ -233,7 +234,7 @@ def _inputs(
     lake: Lake, store: Store, gone_runs: Collection[str], retention: Retention, now: float, dry_run: bool
 ) -> tuple[tuple[str, ...], int, tuple[str, ...]]:
     """Delete uploads that no run reads any more. Their names, the bytes freed, and what to tell."""
-    kept, removed = {folder.name: _touched(folder) for folder in _inside(lake.inputs)}, store.uploads.removed()
+    kept, removed = {folder.name: touched(folder) for folder in _inside(lake.inputs)}, store.uploads.removed()
     if not decide.inputs(kept, (), retention, now, removed):
         return (), 0, ()
     read: set[str] = set()
@@ -266,10 +267,10 @@ def _prepared(lake: Lake, gone: Collection[str], before: float, dry_run: bool) -
             sha256 = typed.decode((folder / "ready.json").read_bytes(), _Upload).sha256
         except (OSError, msgspec.DecodeError):
             sha256 = None  # it is no use to anybody
-        if sha256 is None or sha256 in gone or not (lake.inputs / sha256).exists() or _touched(folder) < before:
+        if sha256 is None or sha256 in gone or not (lake.inputs / sha256).exists() or touched(folder) < before:
             over.append(folder)
     # Those that go on are younger than any deadline.
-    over += [folder for folder in _inside(lake.examined) if _touched(folder) < min(before, time.time() - decide.DAY)]
+    over += [folder for folder in _inside(lake.examined) if touched(folder) < min(before, time.time() - decide.DAY)]
     freed = sum(_size(folder) for folder in over)
     if not dry_run:
         _delete(over)
@@ -293,7 +294,7 @@ def _delete_upload(folder: Path, before: float) -> None:
     aside = _aside(folder)
     with contextlib.suppress(FileNotFoundError):
         folder.rename(aside)
-        if _touched(aside) > before:
+        if touched(aside) > before:
             folder.mkdir(exist_ok=True)
             for file in aside.iterdir():
                 file.rename(folder / file.name)
@@ -318,9 +319,10 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _touched(folder: Path) -> float:
-    """When anything in it was last changed."""
-    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    """Bytes of its files, but for those that go meanwhile, as what a run spills does."""
+    total = 0
+    for at, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += (Path(at) / name).stat().st_size
+    return total

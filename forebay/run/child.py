@@ -24,6 +24,7 @@ import msgspec
 from forebay.engines import duckdb
 from forebay.engines import relation as relation_of
 from forebay.errors import ForebayError, Problems
+from forebay.imports import without_pandas
 from forebay.project.project import Column
 from forebay.run import checkpoint, protocol, ready
 from forebay.run.prepare import InputRejected, Prepared, prepare
@@ -52,7 +53,7 @@ def main(run: str, number: int) -> None:
     if spec is None:
         sys.exit("there is no spec.json")
     _limit_memory(spec.limits.memory)
-    with duckdb.without_pandas():
+    with without_pandas():
         _Attempt(spec, Path(run), number).execute()
 
 

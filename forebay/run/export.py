@@ -12,6 +12,7 @@ from forebay.engines import duckdb
 from forebay.engines.duckdb import literal, quoted
 from forebay.engines.exact import as_json
 from forebay.errors import ForebayError
+from forebay.imports import without_pandas
 from forebay.run.protocol import OutputFiles
 
 Format = Literal["parquet", "csv", "json", "arrow"]
@@ -45,7 +46,7 @@ def _write(output: OutputFiles, form: Format, target: Path) -> None:
     if form == "arrow":
         from forebay.lake import arrow  # noqa: PLC0415  # slow to import
 
-        with duckdb.without_pandas():
+        with without_pandas():
             arrow.write(Path(output.parquet), {column.name: column.type for column in output.columns}, target)
         return
     with duckdb.scratch(_MEMORY) as connection:

@@ -17,6 +17,7 @@ import msgspec
 
 from forebay.engines import duckdb, relation
 from forebay.errors import ForebayError
+from forebay.imports import without_pandas
 from forebay.project.edition import Edition
 from forebay.project.identity import same
 from forebay.project.project import Hierarchy, Input
@@ -57,7 +58,7 @@ def verify(edition: Edition, spec: RunSpec, outcome: Outcome, run: Path, progres
                 part = f"input `{upload.declared.name}`"
                 accepted = run / "attempts" / "1" / "prepared" / f"{upload.declared.name}.accepted.parquet"
                 _input(connection, upload.declared, upload.hierarchy_types, accepted)
-            with duckdb.without_pandas():
+            with without_pandas():
                 for stage in compiled.script:
                     part = f"stage `{stage.name}`"
                     _stage(connection, spec, stage, progress)

@@ -14,8 +14,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from forebay import __version__
-from forebay.engines import duckdb
 from forebay.errors import ForebayError
+from forebay.imports import without_pandas
 from forebay.lake.address import alone
 from forebay.project.folder import Folder
 from forebay.project.serving import read_serving
@@ -45,7 +45,7 @@ def serve(project: Path, ready: Ready, *, host: str | None = None, port: int | N
     try:
         site = Site(project, serving)
         site.observer.url = url
-        with alone(site.lake, url, os.getpid()), duckdb.without_pandas():
+        with alone(site.lake, url, os.getpid()), without_pandas():
             key = site.key()
 
             def begun() -> None:

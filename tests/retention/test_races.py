@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -171,6 +173,30 @@ def test_kills_in_the_middle_of_collecting_leave_a_lake_that_is_right(small: Sma
     assert len(kept) == 2
     left = {path for table in small.lake.slices.iterdir() for path in table.iterdir()}
     assert left == {Path(file).parent for n in kept for table in small.edition(n).tables.values() for file in table.files}
+
+
+def test_what_runs_spill_may_go_while_their_bytes_are_counted(small: Small) -> None:
+    small.declare(sources={"sales": SALES}, calculations={"c": "CREATE TABLE o AS SELECT sum(v) AS v FROM sales"})
+    small.write("data/sales/1.csv", sales((1, "a", "1.00")))
+    small.refresh()
+    spec, _ = small.run("c")
+    spilling, stop = small.lake.runs / spec.id / "attempts" / "1" / "temp", threading.Event()
+
+    def spill() -> None:
+        while not stop.is_set():
+            for number in range(20):
+                (spilling / str(number)).mkdir(parents=True)
+                (spilling / str(number) / "block.tmp").write_bytes(b"0")
+            shutil.rmtree(spilling)
+
+    beside = threading.Thread(target=spill)
+    beside.start()
+    try:
+        for _ in range(100):
+            assert collect(small.lake, Store(small.lake.state), Retention(), dry_run=True).runs == ()
+    finally:
+        stop.set()
+        beside.join()
 
 
 def _publish(small: Small) -> None:

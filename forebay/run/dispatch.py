@@ -64,12 +64,12 @@ class Ask(NamedTuple):
 
 
 class Dispatcher:
-    """The queue of one project, at work from `start` to `stop`. `told` is called, from any thread, with each run that has changed in
-    any way, and before that `moved` if its status has, or may have.
+    """The queue of one project, at work from `start` to `stop`. Called, from any thread: `moved` with each run whose status has changed,
+    or may have; `told` with each that has changed otherwise.
     """
 
     def __init__(
-        self, lake: Lake, store: Store, serving: Serving, told: Callable[[str], None], moved: Callable[[str], None] = lambda run_id: None
+        self, lake: Lake, store: Store, serving: Serving, told: Callable[[str], None], moved: Callable[[str], None]
     ) -> None:
         self._lake, self._store, self._serving, self._told, self._moved = lake, store, serving, told, moved
         self._capacity = Capacity(serving.workers, serving.memory)
@@ -133,7 +133,6 @@ class Dispatcher:
         cancel(self._lake, self._store, run_id)
         self._wake.set()
         self._moved(run_id)
-        self._told(run_id)
 
     def place(self, run_id: str) -> tuple[int, float] | None:
         """The place of a queued run, from 1, and in how many seconds it is likely to begin."""
@@ -213,9 +212,8 @@ class Dispatcher:
         except BaseException:
             shutil.rmtree(run, ignore_errors=True)
             raise
-        self._moved(spec.id)
         self._wake.set()
-        self._told(spec.id)
+        self._moved(spec.id)
         return spec.id
 
     def _answer(self, before: str, run: Path) -> bool:
@@ -306,9 +304,8 @@ class Dispatcher:
                 self._threads.pop(entry.run, None)
                 self._progress.pop(entry.run, None)
                 self._served[entry.owner] = self._served.get(entry.owner, 0.0) + time.time() - began
-            self._moved(entry.run)
             self._wake.set()
-            self._told(entry.run)
+            self._moved(entry.run)
 
     def _attempt(self, entry: Request) -> None:
         run = self._lake.runs / entry.run
@@ -317,7 +314,6 @@ class Dispatcher:
             if number is None:
                 return
             self._moved(entry.run)
-            self._told(entry.run)
             spec = protocol.read(run / "spec.json", RunSpec)
             if spec is None:
                 raise ForebayError("run.crashed", "its specification has gone", where=str(run))

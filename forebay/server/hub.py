@@ -1,4 +1,4 @@
-"""Run events: whoever watches a run gets the run as it is whenever it has changed, within a tenth of a second, until it has ended.
+"""Run events: whoever watches a run gets the run as it is whenever it has changed, within a quarter of a second, until it has ended.
 
 An event is the whole run, not a difference, so nothing is lost that a watcher missed: with `Last-Event-ID` it gets what is newer. The
 document is made once for all who watch. Event ids grow with the clock, so that they go on growing when the server has started anew.
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from forebay.errors import ForebayError
 
-_APART = 0.1
-"""Seconds between two events of a run."""
+_APART = 0.25
+"""Seconds between two events of a run, but for what is told at once."""
 _LOOK = 5.0
 """Seconds after which a run is looked at though nobody said that it has changed: another process may have changed it."""
 
@@ -36,6 +36,7 @@ class _Topic:
     def __init__(self) -> None:
         self.watchers = 0
         self.changed = asyncio.Event()
+        self.at_once = asyncio.Event()
         self.last: Event | None = None
         self.news = asyncio.Condition()
         self.maker: asyncio.Task[None] | None = None
@@ -53,21 +54,23 @@ class Hub:
         """Events are made and handed out in this loop."""
         self._loop = loop
 
-    def tell(self, run_id: str) -> None:
-        """The run has changed. Called from any thread."""
+    def tell(self, run_id: str, at_once: bool = True) -> None:
+        """The run has changed. `at_once`: in a way that nobody should wait for. Called from any thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed() and run_id in self._topics:
-            loop.call_soon_threadsafe(self._changed, run_id)
+            loop.call_soon_threadsafe(self._changed, run_id, at_once)
 
     @property
     def watchers(self) -> int:
         """How many watch."""
         return sum(topic.watchers for topic in self._topics.values())
 
-    def _changed(self, run_id: str) -> None:
+    def _changed(self, run_id: str, at_once: bool) -> None:
         topic = self._topics.get(run_id)
         if topic is not None:
             topic.changed.set()
+            if at_once:
+                topic.at_once.set()
 
     async def follow(self, run_id: str, after: int = 0) -> AsyncGenerator[Event, None]:
         """Events newer than `after`, the last of which is the run's end."""
@@ -104,6 +107,7 @@ class Hub:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(topic.changed.wait(), _LOOK)
             topic.changed.clear()
+            topic.at_once.clear()
             try:
                 status, data = await asyncio.to_thread(self._make, run_id)
             except ForebayError:
@@ -114,4 +118,5 @@ class Hub:
                 async with topic.news:
                     topic.last = Event(id_, status, data)
                     topic.news.notify_all()
-            await asyncio.sleep(_APART)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(topic.at_once.wait(), _APART)

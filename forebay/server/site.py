@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ class Site:
         self.lake: Lake = open_lake(self.folder.lake, self.folder.name, self.folder.path, create=True)
         self.store = Store(self.lake.state)
         self.hub = Hub(self._event)
-        self.dispatcher = Dispatcher(self.lake, self.store, self.serving, self.hub.tell, self._run_moved)
+        self.dispatcher = Dispatcher(self.lake, self.store, self.serving, partial(self.hub.tell, at_once=False), self._run_moved)
         self.examined = Hub(self._examination)
         self.examiner = Examiner(self.lake, self.store, self.serving, self.dispatcher.edition, self.examined.tell)
         self.uploading: Counter[str] = Counter()
@@ -128,6 +129,7 @@ class Site:
         return status, status
 
     def _run_moved(self, run_id: str) -> None:
+        self.hub.tell(run_id)
         self.observer.run(run_id)
 
     def _heard(self, said: Said) -> None:

@@ -25,7 +25,9 @@ import msgspec
 from forebay.errors import ForebayError, Problems, nearest
 
 ENDED = ("succeeded", "failed", "cancelled")
-_AGAIN = ("request.too_often", "state.unavailable")
+_WAIT = 30
+"""Seconds that the server is asked to wait with its answer."""
+_AGAIN = ("request.too_often", "state.unavailable", "server.stopping")
 """What will do a little later."""
 
 
@@ -239,8 +241,8 @@ class Run:
 
     def wait(self) -> Run:
         """Wait until it has ended. Raises ForebayError if it failed, or was cancelled."""
-        for _ in self.events():
-            pass
+        while self.status not in ENDED:
+            self.document = self._client._ask("GET", f"/v1/runs/{self.id}", params={"wait": _WAIT}).json()
         if self.status != "succeeded":
             raise ForebayError(**(self.document["failure"] or {"code": "run.failed", "what": f"run {self.id} {self.status}"}))
         return self

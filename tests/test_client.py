@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -124,21 +124,24 @@ def test_no_server_is_said_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_may_be_started_anew_under_its_users(tmp_path: Path) -> None:
-    server = Served(declared(tmp_path / "small", server={"workers": 1}).folder).ready()
+@pytest.mark.parametrize("end", [Served.kill, Served.stop])
+def test_a_server_may_be_started_anew_under_its_users(end: Callable[[Served], object], tmp_path: Path) -> None:
+    server = Served(declared(tmp_path / "small", server={"workers": 1, "grace": "1s"}).folder).ready()
     try:
         with Client(project=server.folder) as client:
-            slow, waiting = client.submit("slow"), client.submit("sums", {"factor": 7})
+            slow, watched, waiting = client.submit("slow"), client.submit("sums", {"factor": 7}), client.submit("sums", {"factor": 8})
             server.at_work(slow.id)
-            ended = threading.Thread(target=lambda: [*waiting.events()])
-            ended.start()
-            server.kill()
+            users = [threading.Thread(target=lambda: [*watched.events()]), threading.Thread(target=waiting.wait)]
+            for user in users:
+                user.start()
+            end(server)
             server.start()
             # It is tried again, and the one behind it goes on being watched.
             server.until(slow.id, lambda run: run["attempt"] == 2)
             slow.cancel()
-            ended.join(60)
-            assert waiting.status == "succeeded"
+            for user in users:
+                user.join(60)
+            assert (watched.status, waiting.status) == ("succeeded", "succeeded")
     finally:
         server.close()
 

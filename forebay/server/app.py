@@ -30,8 +30,8 @@ def create(site: Site) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        site.hub.bind(asyncio.get_running_loop())
-        site.examined.bind(asyncio.get_running_loop())
+        for hub in (site.hub, site.statuses, site.examined):
+            hub.bind(asyncio.get_running_loop())
         await asyncio.to_thread(site.start)
         yield
         await asyncio.to_thread(site.stop)

@@ -52,6 +52,12 @@ class Gate:
                 await _respond(refused, {})(scope, receive, answer.send)
             else:
                 await self._app(scope, _paced(receive), answer.send)
+        except asyncio.CancelledError:
+            # The server is told to stop, and this request waited for something.
+            if answer.status:
+                raise
+            stopping = ForebayError("server.stopping", "the server is being stopped", advice="Ask again when it has been started anew")
+            await _respond(stopping, {})(scope, receive, answer.send)
         except Exception as error:
             failure = error
             if answer.status:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import NamedTuple
 
 from forebay.errors import ForebayError
@@ -100,6 +100,14 @@ class Hub:
                 self._topics.pop(run_id, None)
                 if topic.maker is not None:
                     topic.maker.cancel()
+
+    async def wait(self, run_id: str, going: Collection[str], seconds: float) -> None:
+        """Until its status is none of these, or for so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), contextlib.aclosing(self.follow(run_id)) as events:
+                async for event in events:
+                    if event.status not in going:
+                        return
 
     async def _keep(self, run_id: str, topic: _Topic) -> None:
         """Make the run's document anew whenever it has changed, but not more often than need be."""

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,13 +99,7 @@ async def uploaded(
     """An upload: how its examination stands, and what it found."""
     found = await asyncio.to_thread(_seen, site, caller, upload_id)
     if wait and found.status == "checking":
-        try:
-            async with asyncio.timeout(wait), aclosing(site.examined.follow(upload_id)) as events:
-                async for event in events:
-                    if event.status != "checking":
-                        break
-        except TimeoutError:
-            pass
+        await site.examined.wait(upload_id, ("checking",), wait)
         found = await asyncio.to_thread(_seen, site, caller, upload_id)
     return site.views.upload(found)
 

@@ -37,6 +37,7 @@ _STATUS = {
     "run.no_result": 409,
     "run.disk_full": 507,
     "state.unavailable": 503,
+    "server.stopping": 503,
     "usage": 400,
 }
 _AREAS = {"input": 422, "parameter": 422, "output": 422, "project": 409, "edition": 409, "source": 409}

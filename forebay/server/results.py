@@ -114,7 +114,7 @@ def compared(site: Site, caller: Caller, a: str, b: str) -> dict[str, Any]:
 def output_of(site: Site, found: Run, request: Request | None, output: str) -> OutputFiles:
     """The files of an output. Raises ForebayError if the run has none."""
     if found.finished_at is None:
-        raise ForebayError("run.unfinished", f"run {found.id} has not ended yet", advice="Watch /events until it has")
+        raise ForebayError("run.unfinished", f"run {found.id} has not ended yet", advice="GET /v1/runs/{id}?wait=30 waits for its end")
     outcome = site.views.outcome(found, request) if found.status == "succeeded" else None
     if outcome is None:
         raise ForebayError("run.no_result", f"run {found.id} {found.status}, and has no results")

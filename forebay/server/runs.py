@@ -91,9 +91,18 @@ def runs(
 
 
 @router.get("/{run_id}", operation_id="get_run")
-def run(run_id: str, site: TheSite, caller: TheCaller) -> resources.Run:
+async def run(
+    run_id: str,
+    site: TheSite,
+    caller: TheCaller,
+    wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for its end, if it has not ended")] = 0,
+) -> resources.Run:
     """A run: how it stands, its stages, results and timings, and why it failed if it did."""
-    return site.views.run(*site.views.seen(caller, run_id))
+    found = await asyncio.to_thread(site.views.seen, caller, run_id)
+    if wait and found[0].status not in ENDED:
+        await site.statuses.wait(found[0].id, ("queued", "running"), wait)
+        found = await asyncio.to_thread(site.views.seen, caller, run_id)
+    return await asyncio.to_thread(site.views.run, *found)
 
 
 def _seen(run_id: str, site: TheSite, caller: TheCaller) -> str:

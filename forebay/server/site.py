@@ -46,6 +46,8 @@ class Site:
         self.lake: Lake = open_lake(self.folder.lake, self.folder.name, self.folder.path, create=True)
         self.store = Store(self.lake.state)
         self.hub = Hub(self._event)
+        self.statuses = Hub(self._status)
+        """Like `hub`, but of runs only how they stand: for who waits for their end."""
         self.dispatcher = Dispatcher(self.lake, self.store, self.serving, partial(self.hub.tell, at_once=False), self._run_moved)
         self.examined = Hub(self._examination)
         self.examiner = Examiner(self.lake, self.store, self.serving, self.dispatcher.edition, self.examined.tell)
@@ -123,6 +125,11 @@ class Site:
         # What changes by itself would make each document a new one.
         return run.status, view.model_copy(update={"seconds": None} if run.finished_at is None else {}).model_dump_json()
 
+    def _status(self, run_id: str) -> tuple[str, str]:
+        run = self.store.run(run_id)
+        status = run.status if run else "removed"
+        return status, status
+
     def _examination(self, id_: str) -> tuple[str, str]:
         upload = self.store.uploads.get(id_)
         status = upload.status if upload else "removed"
@@ -130,6 +137,7 @@ class Site:
 
     def _run_moved(self, run_id: str) -> None:
         self.hub.tell(run_id)
+        self.statuses.tell(run_id)
         self.observer.run(run_id)
 
     def _heard(self, said: Said) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -70,6 +71,21 @@ def test_a_running_run_is_cancelled_and_nothing_of_it_stays(served: Served) -> N
     assert served.run(run)["failure"]["code"] == "run.cancelled"
     # Cancelling what has ended changes nothing.
     assert served.call("POST", f"/v1/runs/{run}/cancel").json()["status"] == "cancelled"
+
+
+def test_waiting_ends_with_the_run_or_the_time(served: Served) -> None:
+    run = served.submit("slow", parameters={"more": 9})["id"]
+    assert served.get(f"/v1/runs/{run}?wait=0.3")["status"] in ("queued", "running")
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(served.get, f"/v1/runs/{run}?wait=30") for _ in range(8)]
+        served.at_work(run)
+        served.call("POST", f"/v1/runs/{run}/cancel")
+        began = time.monotonic()
+        assert {one.result()["status"] for one in waiting} == {"cancelled"}
+    assert time.monotonic() - began < 10
+    assert served.get(f"/v1/runs/{run}?wait=30")["status"] == "cancelled"
+    assert problem(served.call("GET", f"/v1/runs/{run}?wait=31")) == (422, "request.malformed")
+    assert problem(served.call("GET", f"/v1/runs/{run}?wait=30", served.user("ann-waits"))) == (404, "run.unknown")
 
 
 def test_a_queued_run_is_cancelled_where_it_stands(served: Served) -> None:

@@ -109,7 +109,7 @@ def diff(store: Store, before: int | None = None, after: int | None = None) -> D
     if before is None:
         before = max((number for number in kept if number < after), default=None)
     if before is None:
-        raise ForebayError("edition.none", f"there is no edition before {after}", advice="`forebay editions` lists those that are kept")
+        raise ForebayError("edition.unknown", f"there is no edition before {after}", advice="`forebay editions` lists those that are kept")
     if before > after:
         before, after = after, before
     known = summaries(store)
@@ -139,7 +139,7 @@ def diff_if_kept(store: Store, before: int, after: int) -> Diff | None:
     try:
         return diff(store, before, after)
     except ForebayError as error:
-        if error.code not in ("edition.retired", "edition.none"):
+        if error.code not in ("edition.retired", "edition.unknown", "edition.none"):
             raise
         return None
 

@@ -21,6 +21,7 @@ _STATUS = {
     "run.unknown": 404,
     "run.removed": 410,
     "edition.none": 409,
+    "edition.unknown": 404,
     "edition.retired": 410,
     "edition.damaged": 503,
     "access.unknown": 401,

@@ -482,7 +482,7 @@ def _pinned() -> Any:
 def _absent(connection: Connection, number: int) -> ForebayError:
     retired = connection.execute(select(_history.c.retired_at).where(_history.c.number == number)).scalar()
     if retired is None:
-        return ForebayError("edition.none", f"there is no edition {number}", advice="`forebay editions` lists those that are kept")
+        return ForebayError("edition.unknown", f"there is no edition {number}", advice="`forebay editions` lists those that are kept")
     what = f"edition {number} was retired on {retired[:10]}, as `retention` says"
     return ForebayError("edition.retired", what, advice="`forebay editions` lists those that are kept")
 

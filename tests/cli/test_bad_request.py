@@ -91,7 +91,7 @@ def test_a_folder_is_no_file(published: Project) -> None:
 
 def test_an_edition_that_is_not_there_is_named(published: Project) -> None:
     called = published.call("run", "plan", "--edition", "7", "--json")
-    assert (called.code, called.error["code"]) == (3, "edition.none")
+    assert (called.code, called.error["code"]) == (3, "edition.unknown")
     assert "7" in called.error["what"]
 
 

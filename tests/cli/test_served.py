@@ -47,7 +47,7 @@ def test_what_is_refused_is_refused_with_the_same_code(project: Project) -> None
     for arguments, code, error in (
         (("run", "sums", "-p", "factor=x"), 4, "parameter.type"),
         (("run", "sum"), 4, "calculation.unknown"),
-        (("run", "sums", "--edition", "9"), 3, "edition.none"),
+        (("run", "sums", "--edition", "9"), 3, "edition.unknown"),
         (("run", "hog", "-p", "size=-1", "-p", "size=2"), 2, "usage"),
     ):
         called = project.process(*arguments, "--json")

@@ -99,7 +99,7 @@ def test_a_retired_edition_is_remembered_but_cannot_be_compared_or_run(lived: Sm
     assert found[3].edition.why == ("the first edition",)
     with pytest.raises(ForebayError, match="edition.retired: edition 1 was retired on"):
         diff(_store(lived), 1, 3)
-    with pytest.raises(ForebayError, match="edition.none: there is no edition 9"):
+    with pytest.raises(ForebayError, match="edition.unknown: there is no edition 9"):
         diff(_store(lived), 3, 9)
     measured = diff(_store(lived), 3, 4).sources
     assert measured == ()

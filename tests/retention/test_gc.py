@@ -188,7 +188,7 @@ def test_a_run_of_a_retired_edition_cannot_begin_and_says_why(lived: Small) -> N
     store = Store(lived.lake.state)
     with pytest.raises(ForebayError, match=r"edition.retired: edition 1 was retired on \d{4}-\d\d-\d\d"):
         store.start_run("late", "plan", 1, os.getpid())
-    with pytest.raises(ForebayError, match="edition.none: there is no edition 9"):
+    with pytest.raises(ForebayError, match="edition.unknown: there is no edition 9"):
         store.start_run("never", "plan", 9, os.getpid())
     assert store.runs() == []
     with pytest.raises(ForebayError, match="edition.retired"):

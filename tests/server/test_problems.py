@@ -14,7 +14,7 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"calculation": "sums", "parameters": {"factor": 10**100}}, 422, "parameter.type"),
     ({"calculation": "sums", "parameters": {"least": [1]}}, 422, "request.malformed"),
     ({"calculation": "sums", "inputs": {"facts": "x"}}, 404, "input.not_found"),
-    ({"calculation": "sums", "edition": 99}, 409, "edition.none"),
+    ({"calculation": "sums", "edition": 99}, 404, "edition.unknown"),
     ({"calculation": "sums", "edition": 0}, 422, "request.malformed"),
     ({"calculation": "sums", "colour": "red"}, 422, "request.malformed"),
     ({"parameters": {}}, 422, "request.malformed"),

@@ -227,6 +227,7 @@ def test_what_is_asked_of_results_that_are_not_there_is_no_defect_of_the_server(
     assert served.submit("sums", parameters={"factor": 67})["answered_by"] is None
     for number in (2**63, 10**20):
         assert served.call("GET", f"/v1/editions/{number}/changes").status_code == 422
+    assert problem(served.call("GET", "/v1/editions/99/changes")) == (404, "edition.unknown")
 
 
 def test_runs_are_listed_page_by_page(served: Served) -> None:
@@ -255,7 +256,7 @@ def test_a_run_stays_on_the_edition_that_it_was_given(serve: Callable[..., Serve
     assert now["edition"] == 2 and now["answered_by"] is None and now["outputs"] != old["outputs"]
     # What was asked of another edition has another answer; of the same one, the same.
     assert server.submit("sums", edition=1)["answered_by"] in (old["id"], pinned["id"])
-    assert problem(server.call("POST", "/v1/runs", json={"calculation": "sums", "edition": 9})) == (409, "edition.none")
+    assert problem(server.call("POST", "/v1/runs", json={"calculation": "sums", "edition": 9})) == (404, "edition.unknown")
 
 
 @pytest.mark.slow

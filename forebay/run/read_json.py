@@ -18,14 +18,17 @@ def read_json(connection: duckdb.Connection, declared: Input, path: Path, into: 
     data = path.read_bytes()
     known = {folded(column.name): i for i, column in enumerate(declared.columns)}
     names: dict[str, str] = {}
+    of_objects = False
 
     def records(objects: list[msgspec.Raw]) -> Iterator[Record]:
+        nonlocal of_objects
         decode = msgspec.json.Decoder(float_hook=str).decode
         for row, raw in enumerate(objects, 1):
             value = decode(raw)
             if not isinstance(value, dict):
                 yield row, [str(value)], "must be an object"
                 continue
+            of_objects = True
             fields: dict[int, str | None] = {}
             nested = ""
             for name, cell in value.items():
@@ -54,5 +57,7 @@ def read_json(connection: duckdb.Connection, declared: Input, path: Path, into: 
     except (msgspec.DecodeError, RecursionError) as error:
         data.decode()  # says that text is not UTF-8 better than JSON does
         raise unreadable(path, f"it is no JSON of objects, in an array or one per line: {error}") from error
+    if objects and not of_objects:
+        raise unreadable(path, "it is JSON, but holds no object", 'Rows are objects, in an array or one per line: [{"column": 1}, …]')
     if objects:
         match(declared, path, list(dict.fromkeys(names.values())))

@@ -397,6 +397,12 @@ def test_json_records_that_are_no_flat_objects_are_malformed(read: Read) -> None
     assert bad == [(2, "5", "must be an object"), (3, '{"a": [1]}', "a must be one plain value")]
 
 
+@pytest.mark.parametrize("text", ["[1, 2]", "null", '"x"', "[null]", "[[1]]", "5"])
+def test_json_without_any_object_is_said_to_be_that(read: Read, text: str) -> None:
+    refused = read.refused(text, name="x.json")
+    assert (refused.code, "no object" in refused.what) == ("input.unreadable", True)
+
+
 @pytest.mark.parametrize(
     "text", ['[{"a": 1},', '[{"a": 1}', '{"a": 1}\n{"a":', "hello", '[{"a": NaN}]', "[" * 5000, '[{"a": 1}] [{"a": 2}]']
 )

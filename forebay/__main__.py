@@ -35,6 +35,8 @@ def main() -> None:
         sys.exit(130)
     finally:
         _flush()
+        # It all goes with the process: nothing is looked through once more for what could go.
+        gc.freeze()
 
 
 def _flush() -> None:

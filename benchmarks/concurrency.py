@@ -204,12 +204,17 @@ def watchers(seconds: float = 10.0) -> None:
         seen: list[tuple[str, float]] = []
 
         async def watch(http: httpx.AsyncClient) -> None:
+            before = None
             async with http.stream("GET", f"{served.url}/v1/runs/{run.id}/events") as stream:
                 async for line in stream.aiter_lines():
                     if line.startswith("data: "):
                         at = time.time()
                         steps = json.loads(line[6:])["steps"]
-                        seen.append((repr([(step["name"], step["state"], step["seconds"]) for step in steps]), at))
+                        now = repr([(step["name"], step["state"], step["seconds"]) for step in steps])
+                        # The first says how things stood before it came, and the last, that the run has ended, repeats its steps.
+                        if before is not None and now != before:
+                            seen.append((now, at))
+                        before = now
 
         async def all_of_them() -> None:
             headers, limits = {"Authorization": f"Bearer {served.own_key}"}, httpx.Limits(max_connections=None)

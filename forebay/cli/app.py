@@ -24,7 +24,7 @@ app = App(
     suppress_keyboard_interrupt=False,
     help_epilogue="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANING.items()) + ".",
 )
-_STOPPED = ForebayError("run.cancelled", "stopped", advice="Nothing was published")
+_STOPPED = ForebayError("run.cancelled", "stopped", advice="Nothing half-done is left; what was published before stays")
 
 app.command(runs.app, name="runs")
 for verb in (runs.run, runs.verify, runs.promote, runs.template):
@@ -64,7 +64,7 @@ def main() -> None:
             # The engine, at work in this thread, makes an error of its own of a Ctrl-C.
             _fail(_STOPPED, as_json)
         sys.excepthook(*sys.exc_info())
-        sys.stderr.write("\nThis is a defect of Forebay: please report it with the lines above. Nothing was published.\n")
+        sys.stderr.write("\nThis is a defect of Forebay: please report it with the lines above.\n")
         sys.exit(INTERNAL)
     sys.exit(result if isinstance(result, int) else 0)
 

@@ -1,12 +1,13 @@
 """The steps by which an edition comes into readers' sight: in this process, or in one beside it that has the catalogue's libraries loaded.
 
 Those take half a second to load, which is longer than a day's file takes to build. So `forebay refresh` begins with `warm`, and they load
-beside while it looks at the sources. Every step can be repeated: whatever becomes of the other process, the step is then done in this one,
-which succeeds or says why not. The other process ends with this one, at the end of its standard input, and be it in the middle of a step.
+beside while it looks at the sources. Every step can be repeated: if the other process dies, the step is done in this one. It ends with this
+one, at the end of its standard input, and be it in the middle of a step.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -19,9 +20,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from forebay.errors import ForebayError
 from forebay.imports import without_pandas
 from forebay.lake.root import Lake
+from forebay.lake.trouble import explained
 
+# The first import is for how often a command looks for garbage.
 _MAIN = "import sys; sys.path[:] = sys.argv[1:]; import forebay.__main__; from forebay.lake import publishing; publishing.serve()"
 
 
@@ -37,7 +41,8 @@ class Shown(NamedTuple):
 
 def last_edition(lake: Lake) -> int:
     """The highest number of an edition that readers of the lake have ever seen; 0 if there is none."""
-    return int(_do(lake, "last_edition"))
+    found: int = _do(lake, "last_edition")
+    return found
 
 
 def stage(lake: Lake, tables: Sequence[Shown]) -> None:
@@ -51,10 +56,11 @@ def show(lake: Lake, tables: Sequence[Shown], edition: int) -> None:
 
 
 def warm() -> None:
-    """Start the process beside this one, without waiting for it. Without it, if there cannot be another process."""
+    """Start the process beside this one, without waiting for it. Without it, if there cannot be another process, or only one core."""
     global _beside  # noqa: PLW0603  # one for each process, like the libraries themselves
-    with contextlib.suppress(OSError):
-        _beside = _Beside()
+    if hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1:
+        with contextlib.suppress(OSError):
+            _beside = _Beside()
 
 
 def load() -> None:
@@ -79,42 +85,55 @@ class _Beside:
         self.pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=[*talk, silent], setsid=True)
         theirs.close()
         self._answers = self._talk.makefile("rb")
+        atexit.register(self.close)
 
-    def ask(self, step: Sequence[Any]) -> list[Any]:
-        """The answer, alone in a list; an empty list if there is none."""
+    def close(self) -> None:
+        """Have it end."""
+        self._answers.close()
+        self._talk.close()
+
+    def ask(self, step: Sequence[Any]) -> dict[str, Any] | None:
+        """The answer, a value or an error; None if there is none."""
         try:
             self._talk.sendall(json.dumps(step).encode() + b"\n")
             answer = self._answers.readline()
         except OSError:
-            return []
-        return [json.loads(answer)] if answer.endswith(b"\n") else []
+            return None
+        return json.loads(answer) if answer.endswith(b"\n") else None
 
 
 def _do(lake: Lake, step: str, *given: Any) -> Any:
-    answer = _beside.ask([str(lake.catalog), str(lake.iceberg), step, *given]) if _beside is not None else []
-    return answer[0] if answer else _here(lake.catalog, lake.iceberg, step, *given)
+    asked = [str(lake.catalog), str(lake.iceberg), step, *given]
+    told = _beside.ask(asked) if _beside is not None else None
+    if told is None:
+        return _here(*asked)
+    if told["error"] is not None:
+        raise ForebayError(**told["error"])
+    return told["value"]
 
 
-def _here(catalog: Path, warehouse: Path, step: str, *given: Any) -> Any:
+def _here(catalog: str, warehouse: str, step: str, *given: Any) -> Any:
+    """Take a step. Raises ForebayError if catalogue or disk cannot be used for now."""
     with without_pandas():
         from forebay.lake.iceberg import Catalog  # noqa: PLC0415
 
-    found = Catalog(catalog, warehouse)
-    if step == "last_edition":
-        return found.last_edition()
-    tables = [Shown(*table) for table in given[0]]
-    for table in tables:
-        if step == "stage":
-            found.stage(table.name, table.files, table.content, table.partition_by)
-        else:
-            found.show(table.name, table.content, given[1])
-    if step == "show":
-        found.retire([table.name for table in tables], given[1])
-    return None
+    with explained(Path(catalog)):
+        found = Catalog(Path(catalog), Path(warehouse))
+        if step == "last_edition":
+            return found.last_edition()
+        tables = [Shown(*table) for table in given[0]]
+        for table in tables:
+            if step == "stage":
+                found.stage(table.name, table.files, table.content, table.partition_by)
+            else:
+                found.show(table.name, table.content, given[1])
+        if step == "show":
+            found.retire([table.name for table in tables], given[1])
+        return None
 
 
 def serve() -> None:
-    """Take the steps of the process that started this one, for as long as it lives. The first that fails ends it."""
+    """Take the steps of the process that started this one, for as long as it lives. One that fails without a name ends it."""
     steps: SimpleQueue[list[Any]] = SimpleQueue()
     threading.Thread(target=_read, args=(steps,), daemon=True).start()
     # Nothing that libraries print must be taken for an answer.
@@ -122,13 +141,19 @@ def serve() -> None:
     os.dup2(2, 1)
     load()
     while True:
-        catalog, warehouse, *step = steps.get()
-        answers.write(json.dumps(_here(Path(catalog), Path(warehouse), *step)) + "\n")
+        told: dict[str, Any] = {"value": None, "error": None}
+        try:
+            told["value"] = _here(*steps.get())
+        except ForebayError as error:
+            told["error"] = error.as_dict()
+        answers.write(json.dumps(told) + "\n")
         answers.flush()
 
 
 def _read(steps: SimpleQueue[list[Any]]) -> None:
-    with contextlib.suppress(ValueError):  # half a line
+    try:
         for line in sys.stdin:
             steps.put(json.loads(line))
-    os._exit(0)
+    finally:
+        # Whatever it is that ends it: half a line, or a socket that was closed before an answer had been read.
+        os._exit(0)

@@ -18,6 +18,9 @@ import msgspec
 
 from forebay.refresh.events import touched
 
+_AGAIN = 5.0
+"""Seconds until folders are watched again."""
+
 Why = Literal["start", "folder", "event", "listing", "schedule", "retry"]
 
 
@@ -59,20 +62,26 @@ class Folders:
     def _follow(self, paths: frozenset[Path], recursive: bool) -> None:
         from watchfiles import watch  # noqa: PLC0415
 
-        stands = False
-        try:
-            # Each timeout gives an empty set; the first one says that the watch stands.
-            for changes in watch(
-                *sorted(paths), watch_filter=lambda _, path: self._counts(path), stop_event=self._stop, recursive=recursive,
-                debounce=200, rust_timeout=1000, yield_on_timeout=True, raise_interrupt=False,
-            ):  # fmt: skip
-                if changes:
-                    self._hear(Hint("folder", tuple(sorted({path for _, path in changes}))))
-                elif not stands:
-                    self._hear(Hint("listing"))
-                stands = True
-        except OSError as error:
-            self._trouble(f"folders cannot be watched ({error}): changes are only found by listing")
+        while not self._stop.is_set():
+            stands = False
+            try:
+                # Each timeout gives an empty set; the first one says that the watch stands.
+                for changes in watch(
+                    *sorted(paths), watch_filter=lambda _, path: self._counts(path), stop_event=self._stop, recursive=recursive,
+                    debounce=200, rust_timeout=1000, yield_on_timeout=True, raise_interrupt=False,
+                ):  # fmt: skip
+                    if changes:
+                        self._hear(Hint("folder", tuple(sorted({path for _, path in changes}))))
+                    elif not stands:
+                        self._hear(Hint("listing"))
+                    stands = True
+            except OSError as error:
+                self._trouble(f"folders cannot be watched ({error}): changes are only found by listing")
+                return
+            except RuntimeError as error:
+                # A file whose name is no UTF-8 came or went: watchfiles gives up at that. It stands again when it has listed once more.
+                self._trouble(f"folders were not watched for a moment ({error})")
+                self._stop.wait(_AGAIN)
 
     def _counts(self, path: str) -> bool:
         return not Path(path).is_relative_to(self._without)

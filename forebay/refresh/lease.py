@@ -105,7 +105,7 @@ def _free(lease: Lease, locks: Path) -> bool:
 def _busy(holder: Lease) -> ForebayError:
     return ForebayError(
         "refresh.busy",
-        f"another refresh of this project is running (process {holder.pid} on {holder.host}, since {holder.taken_at[11:19]} UTC)",
+        f"another refresh (or `gc`) of this project is running (process {holder.pid} on {holder.host}, since {holder.taken_at[11:19]} UTC)",
         advice="Wait for it to finish, or let `forebay refresh --wait 5m` do that",
     )
 

@@ -194,6 +194,10 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
                 advice=f"Put the files there, or change `path` of `{source.name}` in forebay.yaml",
             )  # fmt: skip
         found.update(os.path.normpath(match) for match in matches)
+    if (unspeakable := min((path for path in found if not _utf8(path)), default=None)) is not None:
+        shown = os.fsencode(unspeakable).decode(errors="backslashreplace")
+        what = f"the name `{os.path.basename(shown)}` is no UTF-8"  # noqa: PTH119
+        raise ForebayError("source.unreadable", what, where=shown, advice="Give the file another name")
     # A file and a link to it are one. Folders are resolved once each: there may be many files in one.
     folders: dict[str, str] = {}
     real: dict[str, str] = {}
@@ -203,6 +207,15 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
             folders[parent] = os.path.realpath(parent)
         real[os.path.realpath(path) if os.path.islink(path) else f"{folders[parent]}/{name}"] = path  # noqa: PTH114  # for speed
     return tuple(sorted(real.values()))
+
+
+def _utf8(path: str) -> bool:
+    """Whether state can hold this path."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _inside(folder: str, form: str) -> list[str]:

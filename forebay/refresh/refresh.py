@@ -23,7 +23,6 @@ from forebay.errors import ForebayError, Problems
 from forebay.lake import publishing
 from forebay.lake.publishing import Shown
 from forebay.lake.root import Lake, open_lake
-from forebay.lake.trouble import explained
 from forebay.objects.copies import Fetching
 from forebay.project.edition import Edition, SourceVersion, Table, Work
 from forebay.project.finding import Finding
@@ -218,7 +217,7 @@ def refresh(
     store = Store(lake.state)
     with held(lake, store, upkeep.lease, wait) as lease, kept_if_it_fails(store, lease, upkeep.retries) as attempt:
         current, in_lake = current_edition(store)
-        shown = in_lake and lake.catalog.exists() and lake.iceberg.exists()
+        shown = in_lake and lake.catalog.exists() and lake.catalog.stat().st_size > 0 and lake.iceberg.exists()
         if current is not None and not shown and all(table.intact() for table in current.tables.values()):
             _stage(current, lake)
             _show(current, lake, store)
@@ -405,18 +404,15 @@ def _builds(current: Edition | None, tables: Mapping[str, Table], done: Mapping[
 
 def _next_number(lake: Lake, current: Edition | None) -> int:
     """Above every edition that readers of the lake have ever seen, even if state was lost or restored from a backup."""
-    with explained(lake.catalog):
-        return max(current.number if current else 0, publishing.last_edition(lake)) + 1
+    return max(current.number if current else 0, publishing.last_edition(lake)) + 1
 
 
 def _stage(edition: Edition, lake: Lake) -> None:
-    with explained(lake.catalog):
-        publishing.stage(lake, _shown(edition))
+    publishing.stage(lake, _shown(edition))
 
 
 def _show(edition: Edition, lake: Lake, store: Store) -> None:
-    with explained(lake.catalog):
-        publishing.show(lake, _shown(edition), edition.number)
+    publishing.show(lake, _shown(edition), edition.number)
     store.shown_in_lake(edition.number)
 
 

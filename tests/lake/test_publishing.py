@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -33,8 +35,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     yield found.pid
     os.kill(found.pid, signal.SIGKILL)
     os.waitpid(found.pid, 0)
-    found._answers.close()
-    found._talk.close()
+    found.close()
 
 
 def _seen(small: Small) -> bool:
@@ -87,11 +88,20 @@ def test_a_step_that_fails_there_fails_here_by_name(small: Small, beside: int) -
     small.lake.catalog.write_bytes(b"not a database")
     with pytest.raises(Exception, match="lake.unavailable"):
         small.refresh()
-    assert eventually(lambda: not alive(beside))
     small.lake.catalog.write_bytes(whole)
     assert small.seen("tier2.n") == shown
     small.refresh()
+    assert alive(beside)
     assert _seen(small)
+
+
+def test_it_ends_though_nobody_reads_its_answer(small: Small, beside: int) -> None:
+    """A socket that is closed with something unread is no end of file at the other side, but an error."""
+    assert publishing._beside is not None
+    publishing._beside._talk.sendall(json.dumps([str(small.folder / "c.db"), str(small.folder / "i"), "last_edition"]).encode() + b"\n")
+    assert select.select([publishing._beside._talk], [], [], 30)[0]
+    publishing._beside.close()
+    assert eventually(lambda: not alive(beside), 5)
 
 
 def test_it_ends_with_the_refresh_that_is_killed(small: Small) -> None:

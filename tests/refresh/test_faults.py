@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -105,3 +106,15 @@ def test_a_database_locked_for_long_is_named_and_the_next_refresh_goes_on_from_t
     assert shop.edition().number == 1
     assert shop.refresh().number == 2
     assert built.items() <= shop.slices().items()
+
+
+def test_a_file_whose_name_is_no_utf8_is_named_and_its_source_stays(shop: Small) -> None:
+    shop.refresh()
+    bad = Path(os.fsdecode(os.fsencode(shop.folder / "data/sales") + b"/q\xff.csv"))
+    bad.write_text(sales((3, "c", "3.00")))
+    for verb, code in (("refresh", 9), ("status", 0), ("plan", 0)):
+        done = cli(shop.folder, verb, "--json")
+        assert "q\\\\xff.csv" in done.stdout, verb
+        assert done.returncode == code, done.stderr
+    bad.unlink()
+    assert cli(shop.folder, "refresh").returncode == 0

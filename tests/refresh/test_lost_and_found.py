@@ -269,6 +269,14 @@ def test_a_file_and_links_to_it_are_counted_once(shop: Small) -> None:
     assert sold(shop) == {"a": "4.00", "b": "2.00", "c": "5.00"}
 
 
+def test_a_catalogue_that_was_emptied_is_filled_again(shop: Small) -> None:
+    shop.refresh()
+    (name, *_) = shop.edition().tables
+    shop.lake.catalog.write_bytes(b"")
+    assert not shop.refresh().published
+    assert shop.seen(name) == in_order(shop.rows(name))
+
+
 def test_ctrl_c_while_the_engine_checks_the_key_of_a_source_is_no_defect(small: Small) -> None:
     small.parquet("data/big.parquet", "SELECT md5(CAST(i AS varchar)) AS s, i AS v FROM range(3000000) r(i)")
     small.declare(

@@ -55,6 +55,19 @@ def test_what_is_written_to_a_folder_is_published_and_sigterm_ends_it_with_0(sho
     assert watch.said[-1]["event"] == "stopped"
 
 
+def test_a_name_that_is_no_utf8_does_not_end_the_watching(shop: Small, start: Callable[..., Watching]) -> None:
+    watch = start(shop)
+    watch.event("published")
+    watch.event("unchanged")
+    bad = Path(os.fsdecode(os.fsencode(shop.folder / "data/sales") + b"/q\xff.csv"))
+    bad.write_text("")
+    bad.unlink()
+    watch.until(lambda said: said["event"] == "trouble")
+    shop.write("data/sales/2.csv", sales((2, "b", "2.00")))
+    watch.until(lambda said: said.get("edition") == 2)
+    assert "Traceback" not in watch.stop()
+
+
 def test_text_is_one_calm_line_for_each_thing_that_matters(shop: Small) -> None:
     shop.refresh()
     process = subprocess.Popen(

@@ -28,6 +28,8 @@ from forebay.state.store import Store
 MOST_ATTEMPTS = 10
 """How often a server's run is tried of which the server dies."""
 _CANCELLED = "it was cancelled"
+_PAUSES = (0.1, 1.0)
+"""Seconds until it is tried once more to start a process."""
 GRACE = 5.0
 """Seconds past its deadline after which a child that did not stop by itself is killed."""
 
@@ -93,17 +95,18 @@ def attempt(edition: Edition, spec: RunSpec, number: int, run: Path, progress: C
     folder = protocol.attempt_folder(run, number)
     folder.mkdir(parents=True, exist_ok=True)
     outcome: Outcome | None
-    try:
+    for pause in (*_PAUSES, None):
         try:
             process = LocalProcess(run, number)
-        except (ConnectionError, EOFError):
-            # What processes are forked from died at this moment. It is there again the next time.
-            process = LocalProcess(run, number)
-    except (ConnectionError, EOFError) as error:
-        failure = ForebayError("run.crashed", f"no process could be started: {error}", advice="Run it again")
-        outcome = Outcome("failed", (), error=failure.as_dict())
-        protocol.write(folder / "outcome.json", outcome)
-        return outcome
+            break
+        except (ConnectionError, EOFError) as error:
+            if pause is None:
+                failure = ForebayError("run.crashed", f"no process could be started: {error}", advice="Run it again")
+                outcome = Outcome("failed", (), error=failure.as_dict())
+                protocol.write(folder / "outcome.json", outcome)
+                return outcome
+            # What processes are forked from died at this moment. It is there again once its end has been noticed.
+            time.sleep(pause)
     try:
         outcome = _watch(process, folder, spec, progress, run / "cancel")
         if outcome is not None and outcome.status == "succeeded":

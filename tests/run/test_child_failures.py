@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from multiprocessing import forkserver
 from typing import Any
 
 import pytest
 from coffee import Project
 
+from forebay.run import launch
 from forebay.run.launch import LocalProcess
 
 PLAN = "calculations/plan.sql"
@@ -187,3 +192,24 @@ def test_a_process_that_cannot_be_started_once_is_started_again(project: Project
     assert project.refresh() == 1
     assert project.json("run", "plan")["outputs"]["fine"]["rows"] == 1
     assert asked == 2
+
+
+def test_what_processes_are_forked_from_may_be_dying_just_now(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+
+    def dying(*given: Any) -> LocalProcess:
+        server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        if len(killed) < asked and server not in killed:
+            killed.append(server)
+            os.kill(server, signal.SIGKILL)
+        return LocalProcess(*given)
+
+    monkeypatch.setattr("forebay.run.run.LocalProcess", dying)
+    project.stage("create table fine as\nselect $tax_rate as one")
+    assert project.refresh() == 1
+    for run in range(12):
+        asked = run + 1
+        launch.warm()
+        time.sleep(0.5)  # until it has loaded what takes it a while to give back
+        assert project.json("run", "plan")["outputs"]["fine"]["rows"] == 1
+    assert len(killed) == 12

@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from forebay import streams
+
 # What libraries make of themselves while they load stays for good. To look through it for garbage, again and again, is a fifth of starting.
 gc.set_threshold(10_000, 20, 20)
 
@@ -34,18 +36,10 @@ def main() -> None:
         # So early that nothing has begun.
         sys.exit(130)
     finally:
-        _flush()
+        # Now rather than at the interpreter's exit, which would make an exit code of its own of a reader that has gone.
+        streams.flush()
         # It all goes with the process: nothing is looked through once more for what could go.
         gc.freeze()
-
-
-def _flush() -> None:
-    """Now rather than at the interpreter's exit, which would make an exit code of its own of a reader that has gone."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -76,7 +76,9 @@ def in_here(*args: object) -> Called:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONWARNINGS": "error", "NO_COLOR": "1", "COLUMNS": "200"}
+    # With buffers, as users have them: what is written to a reader that has gone then fails late.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**kept, "PYTHONWARNINGS": "error", "NO_COLOR": "1", "COLUMNS": "200"}
 
 
 class Project:

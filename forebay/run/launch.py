@@ -11,6 +11,8 @@ from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from forebay import streams
+
 _context = multiprocessing.get_context("forkserver")
 
 
@@ -39,6 +41,8 @@ class LocalProcess:
 
     def __init__(self, run: Path, number: int) -> None:
         warm()
+        # So does `multiprocessing` before it starts anything, and would rather not start it.
+        streams.flush()
         self._process = _context.Process(target=_child, args=(str(run), number), daemon=True)
         self._process.start()
 

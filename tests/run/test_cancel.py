@@ -184,7 +184,9 @@ def test_a_run_stopped_before_it_starts_leaves_no_run(slow: Project) -> None:
     before = slow.attempts()
     process = subprocess.Popen(
         [sys.executable, "-m", "forebay", "run", "plan", "--project", str(slow.folder), "--input", "adjustments=/dev/stdin"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # An import that is interrupted leaves its file to be closed by itself, of which Python then warns.
+        env={**environment(), "PYTHONWARNINGS": "error,ignore::ResourceWarning"},
     )  # fmt: skip
     # Once it has a child, the engine's server, the interpreter has started and what follows is Forebay's to answer for.
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

@@ -38,6 +38,9 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     found.close()
 
 
+several_cores = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="on one core there is no process beside")
+
+
 def _seen(small: Small) -> bool:
     return small.seen("tier2.n") == in_order(small.rows("tier2.n"))
 
@@ -46,6 +49,7 @@ def _command(small: Small) -> list[str]:
     return [sys.executable, "-X", "importtime", "-m", "forebay", "refresh", "--json", "-C", str(small.folder)]
 
 
+@several_cores
 def test_a_refresh_from_the_command_line_need_not_load_the_catalogue(small: Small) -> None:
     done = subprocess.run(_command(small), capture_output=True, text=True, check=True, cwd="/")
     assert "forebay.refresh.refresh" in done.stderr
@@ -104,6 +108,7 @@ def test_it_ends_though_nobody_reads_its_answer(small: Small, beside: int) -> No
     assert eventually(lambda: not alive(beside), 5)
 
 
+@several_cores
 def test_it_ends_with_the_refresh_that_is_killed(small: Small) -> None:
     process = subprocess.Popen(_command(small), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert eventually(lambda: descendants(process.pid))

@@ -196,7 +196,7 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
         found.update(os.path.normpath(match) for match in matches)
     if (unspeakable := min((path for path in found if not _utf8(path)), default=None)) is not None:
         shown = os.fsencode(unspeakable).decode(errors="backslashreplace")
-        what = f"the name `{os.path.basename(shown)}` is no UTF-8"  # noqa: PTH119
+        what = f"the name `{Path(shown).name}` is no UTF-8"
         raise ForebayError("source.unreadable", what, where=shown, advice="Give the file another name")
     # A file and a link to it are one. Folders are resolved once each: there may be many files in one.
     folders: dict[str, str] = {}

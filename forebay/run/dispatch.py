@@ -82,6 +82,8 @@ class Dispatcher:
         self._progress: dict[str, Progress] = {}
         self._served: dict[str, float] = {}
         self._served_at = time.time()
+        self._arriving: set[str] = set()
+        """Runs that whoever submits them has not told of yet: they do not begin before that."""
         self._places: dict[str, tuple[int, float]] = {}
         self._places_told: dict[str, int] = {}
         self._foresee_at = self._tell_at = self._settled_at = 0.0
@@ -199,6 +201,7 @@ class Dispatcher:
             replay_of=ask.replay_of,
         )  # fmt: skip
         run = write_spec(spec, self._lake)
+        self._arriving.add(spec.id)
         try:
             before = None if ask.fresh else self._store.queue.answered(digest, owner)
             if before is not None and self._answer(before, run):
@@ -210,10 +213,14 @@ class Dispatcher:
                     self._within_limits(owner)
                     self._store.submit_run(entry, spec.calculation, edition.number)
         except BaseException:
+            self._arriving.discard(spec.id)
             shutil.rmtree(run, ignore_errors=True)
             raise
-        self._wake.set()
-        self._moved(spec.id)
+        try:
+            self._moved(spec.id)
+        finally:
+            self._arriving.discard(spec.id)
+            self._wake.set()
         return spec.id
 
     def _answer(self, before: str, run: Path) -> bool:
@@ -262,7 +269,7 @@ class Dispatcher:
         self._served = admit.forgotten(self._served, now - self._served_at)
         self._served_at = now
         with self._lock:
-            waiting = [one for one in waiting if one.run not in self._threads]
+            waiting = [one for one in waiting if one.run not in self._threads and one.run not in self._arriving]
             while not self._stopping:
                 one = admit.choose(waiting, list(self._running.values()), self._served, self._capacity, now)
                 if one is None:

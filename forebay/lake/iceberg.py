@@ -22,8 +22,11 @@ from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.update.snapshot import ManageSnapshots
 from pyiceberg.types import DecimalType
+
+from forebay.lake.replacing import Replacing, Uncopied, live_entries
 
 FINGERPRINT = "forebay.fingerprint"
 STAGING = "staging"
@@ -87,7 +90,7 @@ class Catalog:
             table = self._catalog.rename_table(_beside(name), name)
         tag = f"{TAG}{edition}"
         main = table.current_snapshot()
-        manage = table.manage_snapshots()
+        manage = ManageSnapshots(Uncopied(table, autocommit=True))
         if tag not in table.metadata.refs:
             manage = manage.create_tag(snapshot, tag)
         if main is None or main.snapshot_id != snapshot:
@@ -107,23 +110,23 @@ class Catalog:
 
     def _overwrite(self, table: Table, files: Sequence[str], fingerprint: str, branch: str | None) -> None:
         """One snapshot that holds `files` and nothing else. What the table holds already of them stays as it is registered."""
-        held = {task.file.file_path: task.file for task in table.scan().plan_files()}
+        main = table.current_snapshot()
+        live = live_entries(table.io, main)
+        held = {entry.data_file.file_path: entry.data_file for entries in live.values() for entry in entries}
         wanted = {_uri(file): file for file in files}
         # A slice that was lost and built again may have another size under its old name.
         stays = {uri for uri, file in wanted.items() if uri in held and held[uri].file_size_in_bytes == Path(file).stat().st_size}
         added = _by_schema([uri for uri in wanted if uri not in stays], wanted)
         for schema, _ in added:
             _widen(table, schema)
-        main = table.current_snapshot()
-        with table.transaction() as transaction:
+        with Uncopied(table) as transaction:
             if branch is not None and main is not None:
                 # The branch starts where main is: what an unfinished refresh staged before is not built upon.
                 ManageSnapshots(transaction).create_branch(main.snapshot_id, branch).commit()
             mapping = transaction.table_metadata.schema().name_mapping.model_dump_json()
             transaction.set_properties({"schema.name-mapping.default": mapping})
             properties = {FINGERPRINT: fingerprint}
-            update = transaction.update_snapshot(snapshot_properties=properties, **({"branch": branch} if branch else {}))
-            with update.overwrite() as overwrite:
+            with Replacing(transaction, table.io, live, properties, branch or MAIN_BRANCH) as overwrite:
                 for uri, data_file in held.items():
                     if uri not in stays:
                         overwrite.delete_data_file(data_file)

@@ -23,7 +23,7 @@ from forebay.refresh.account import rows_by_value, unbalanced, unbalanced_part
 from forebay.refresh.build import check_key_of_table, check_rows, check_values, complete, stored, unchanged, working
 from forebay.refresh.pieces import Piece, part, partition, read_by
 from forebay.refresh.plan import Planned
-from forebay.refresh.slices import Find, Found, Slice, over, reading
+from forebay.refresh.slices import MADE_OF, Find, Found, Slice, over, reading
 from forebay.refresh.write import Written, write
 
 _AT_ONCE, _BYTES_AT_ONCE = 64, 1 << 30
@@ -59,13 +59,16 @@ def combine(
             slices = work.slices(planned.pieces)
             work.balance(planned.pieces, slices)
             parts = work.parts(slices) if sliced.aggregates else slices
-            files = [place / name for place, found in parts.values() for name in found.files]
+            files = [Path(place, name) for place, found in parts.values() for name in found.files]
             if not files:
                 return None
             if definition.key and not (sliced.aggregates and (work.partition is None or definition.partition_by in definition.key)):
                 check_key_of_table(connection, definition, files)
             seconds = round(time.monotonic() - started, 3)
-            built = _table(target, definition, {**slices, **parts}, parts, work.reread or planned.rows_in, seconds)
+            all_ = {**slices, **parts}
+            built = _table(target, definition, all_, parts, work.reread or planned.rows_in, seconds)
+            own = {fingerprint: found for fingerprint, (place, found) in all_.items() if place.startswith(f"{target.parent}/")}
+            (folder / MADE_OF).write_bytes(msgspec.json.encode(own))
             return complete(folder, target, built)
     except ForebayError as error:
         if error.code != "refresh.failed":
@@ -80,14 +83,14 @@ def _table(
     types = {found.stored or tuple(c.stored for c in definition.columns) for _, found in parts.values() if found.files}
     widest = _widest(definition.columns, types)
     return Slice(
-        files=tuple(os.path.relpath(folder / name, target) for folder, found in parts.values() for name in found.files),
+        files=tuple(os.path.relpath(f"{folder}/{name}", target) for folder, found in parts.values() for name in found.files),
         rows=sum(found.rows for _, found in parts.values()),
         bytes=sum(found.bytes for _, found in parts.values()),
         rows_in=rows_in,
         seconds=seconds,
         stored=() if widest == definition.columns else tuple(column.stored for column in widest),
         mixed=len(types) > 1,
-        parts=tuple(sorted(folder.name for folder, _ in all_.values())),
+        parts=tuple(sorted(all_)),
     )
 
 
@@ -314,7 +317,7 @@ class _Work:
         started = time.monotonic()
         slicing = self.sliced.slicing
         of = list({folder: (folder, found) for value in values for folder, found in made_of[value]}.values())
-        files = [file for folder, _ in of for file in self.files[folder.name]] if slicing.value else []
+        files = [file for folder, _ in of for file in self.files[folder.rpartition("/")[2]]] if slicing.value else []
         self.reread += sum(file.rows for file in files)
         self._view(slicing.relation, self._rows(files, values) if slicing.value else self._partials(of, values))
         definition = msgspec.structs.replace(self.definition, sql=slicing.combine)
@@ -350,7 +353,7 @@ class _Work:
         """A SELECT over the partial results in these slices, for these values of the partition column."""
         columns = self.sliced.columns
         types = {found.stored or tuple(c.stored for c in columns) for _, found in of if found.files}
-        files = [str(folder / name) for folder, found in of for name in found.files]
+        files = [f"{folder}/{name}" for folder, found in of for name in found.files]
         if not files:
             nothing = ", ".join(f"CAST(NULL AS {c.type}) AS {duckdb.quoted(c.name)}" for c in columns)
             return f"SELECT {nothing} WHERE false"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -101,10 +102,10 @@ def seen(folder: Folder) -> str:
     digest = hashlib.sha256(repr(sorted(folder.files.items())).encode())
     for path in sorted(places.files(folder)):
         try:
-            stat = path.stat()
+            stat = os.stat(path)  # noqa: PTH116
         except OSError:
             continue
-        digest.update(repr((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)).encode())
+        digest.update(repr((path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)).encode())
     for pattern in places.stored(folder):
         try:
             digest.update(repr(sorted((one.url, one.size, one.tag) for one in under(pattern))).encode())

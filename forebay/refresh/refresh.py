@@ -157,7 +157,7 @@ def prospect(
         bound = bind.bind(project, folder.document, versions, left, counts)
     else:
         counts.used.update(current.counts if current else {})
-    find = slices.remembering(lake)
+    find = slices.remembering(lake, current)
     made = plan(
         bound.definitions, versions, current, project.files, lambda t, f: find(t, f) is not None,
         bound.slicings, project.limits.small_file,
@@ -343,7 +343,7 @@ def _build(
             done[name] = Work(
                 planned.why, built.rows_in, planned.bytes_in, built.seconds, len(planned.new_pieces), len(planned.pieces)
             )  # fmt: skip
-            found = lake.slice(name, planned.fingerprint), built
+            found = str(lake.slice(name, planned.fingerprint)), built
         tables[name] = slices.as_table(planned.definition, planned.fingerprint, *found)
     importing.join()
     return tables, failures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from forebay import typed
 from forebay.engines import duckdb, relation
 from forebay.lake.root import Lake
-from forebay.project.edition import Definition, File, SourceVersion, StoredColumn, Table
+from forebay.project.edition import Definition, Edition, File, SourceVersion, StoredColumn, Table
 from forebay.project.reading import reading as source_reading
 
 
@@ -36,11 +36,39 @@ class Slice(msgspec.Struct, frozen=True):
     """For a slice, its rows of each of `values`; for the part of one value, how many rows of its slices it was combined from."""
 
 
-Found = tuple[Path, Slice]
+Found = tuple[str, Slice]
 """A finished slice or part, and its folder."""
 
 Find = Callable[[str, str], Found | None]
 """`find` in one lake: a table and a fingerprint in."""
+
+
+MADE_OF = "made_of.json"
+"""In the folder of a table that is made of slices: for each slice and part what its own `slice.json` says, to be read at once."""
+
+
+def remembering(lake: Lake, current: Edition | None = None) -> Find:
+    """Finds slices for one refresh, which asks for every slice of the past to plan and again to build: what is there is read once.
+
+    Of slices that tables of `current` are made of only the sizes are looked at.
+    """
+    known: dict[tuple[str, str], Found] = {}
+    before: dict[str, dict[str, Slice]] = {}
+
+    def found(table: str, fingerprint: str) -> Found | None:
+        one = known.get((table, fingerprint))
+        if one is None:
+            if table not in before:
+                built = current.tables.get(table) if current else None
+                before[table] = _made_of(lake.slice(table, built.fingerprint)) if built else {}
+            # What is not whole, and so is built again, is asked for anew.
+            place, told = f"{lake.slices}/{table}/{fingerprint}", before[table].pop(fingerprint, None)
+            one = (place, told) if told is not None and _whole(place, told) else find(lake, table, fingerprint)
+            if one is not None:
+                known[table, fingerprint] = one
+        return one
+
+    return found
 
 
 def find(lake: Lake, table: str, fingerprint: str) -> Found | None:
@@ -48,48 +76,43 @@ def find(lake: Lake, table: str, fingerprint: str) -> Found | None:
 
     A table of another name that is equal has the same slice: so it is when a calculation that shared one is renamed or removed.
     """
-    for folder in _folders(lake, table, fingerprint):
+    own = lake.slice(table, fingerprint)
+    for folder in (own, *(() if own.exists() else sorted(lake.slices.glob(f"*/{fingerprint}")))):
         slice_ = read(folder)
         if slice_ is not None:
-            return folder, slice_
+            return str(folder), slice_
     return None
-
-
-def remembering(lake: Lake) -> Find:
-    """`find` for one refresh, which asks for every slice of the past to plan and again to build: what is there is read once."""
-    known: dict[tuple[str, str], Found] = {}
-
-    def found(table: str, fingerprint: str) -> Found | None:
-        one = known.get((table, fingerprint)) or find(lake, table, fingerprint)
-        if one is not None:
-            known[table, fingerprint] = one
-        return one
-
-    return found
 
 
 def read(folder: Path) -> Slice | None:
     """The slice in `folder`, if it is there and whole."""
-    place = str(folder)  # not as a Path, for speed: a refresh asks for every slice of the past
     try:
-        with open(f"{place}/slice.json", "rb") as file:  # noqa: PTH123
-            slice_ = typed.decode(file.read(), Slice)
-        return slice_ if sum(os.stat(f"{place}/{name}").st_size for name in slice_.files) == slice_.bytes else None  # noqa: PTH116
+        slice_ = typed.decode((folder / "slice.json").read_bytes(), Slice)
     except (FileNotFoundError, msgspec.DecodeError):
         # Lost or damaged by somebody: it is built again.
         return None
+    return slice_ if _whole(str(folder), slice_) else None
 
 
-def _folders(lake: Lake, table: str, fingerprint: str) -> Iterator[Path]:
-    own = lake.slice(table, fingerprint)
-    yield own
-    if not own.exists():
-        yield from sorted(lake.slices.glob(f"*/{fingerprint}"))
+def _whole(folder: str, slice_: Slice) -> bool:
+    """Whether its files are there, as large as they were written. Not by Path, for speed: a refresh asks for every slice of the past."""
+    try:
+        return sum([os.stat(f"{folder}/{name}").st_size for name in slice_.files]) == slice_.bytes  # noqa: PTH116
+    except FileNotFoundError:
+        return False
 
 
-def as_table(definition: Definition, fingerprint: str, folder: Path, built: Slice) -> Table:
+def _made_of(folder: Path) -> dict[str, Slice]:
+    try:
+        return typed.decode((folder / MADE_OF).read_bytes(), dict[str, Slice])
+    except (FileNotFoundError, msgspec.DecodeError):
+        # An older edition's, a table that is built as a whole, or damaged: each slice says it, too.
+        return {}
+
+
+def as_table(definition: Definition, fingerprint: str, folder: str, built: Slice) -> Table:
     """A finished slice as the edition's document holds it."""
-    files = tuple(os.path.normpath(folder / name) for name in built.files)
+    files = tuple(os.path.normpath(f"{folder}/{name}") for name in built.files)
     return Table(definition, fingerprint, files, built.rows, built.bytes, built.stored, built.mixed)
 
 

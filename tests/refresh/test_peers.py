@@ -207,6 +207,8 @@ def test_rows_lost_between_a_slice_and_its_table(shop: Small) -> None:
     deliver(shop, "1", "1 a 10")
     deliver(shop, "2", "2 a 7")
     shop.refresh()
+    for made_of in shop.lake.slices.glob("*/*/made_of.json"):
+        made_of.unlink()
     for about in (shop.lake.slices / "tier2.daily").glob("*/slice.json"):
         said = json.loads(about.read_text())
         about.write_text(json.dumps({**said, "values": [], "counted": []}))

@@ -253,14 +253,20 @@ def test_a_table_may_have_a_column_of_any_name(tmp_path: Path, column: str) -> N
     assert_right(small, "tier2.totals")
 
 
-def _tamper(small: Small, day: str, **said: Any) -> None:
-    """Let the slice that holds `day`'s rows say something else of itself."""
-    for about in small.lake.slices.glob("*/*/slice.json"):
-        slice_ = json.loads(about.read_text())
-        if slice_["values"] == [day]:
-            about.write_text(json.dumps({**slice_, **said}))
+def _tamper(small: Small, day: str, remembered: bool, **said: Any) -> None:
+    """Let the slice that holds `day`'s rows, or what the table remembers of it, say something else of itself."""
+    (made_of,) = small.lake.slices.glob("*/*/made_of.json")
+    told = json.loads(made_of.read_text())
+    (name,) = (name for name, slice_ in told.items() if slice_["values"] == [day])
+    wrong = {**told[name], **said}
+    if remembered:
+        made_of.write_text(json.dumps({**told, name: wrong}))
+    else:
+        made_of.unlink()
+        (small.lake.slice("tier2.totals", name) / "slice.json").write_text(json.dumps(wrong))
 
 
+@pytest.mark.parametrize("remembered", [True, False])
 @pytest.mark.parametrize(
     "said, error",
     [
@@ -271,10 +277,10 @@ def _tamper(small: Small, day: str, **said: Any) -> None:
         ({"counted": [3], "rows": 3}, r"part \w+, for 3, was combined from 2 rows of its slices, which hold 3"),
     ],
 )
-def test_slices_whose_rows_do_not_add_up_are_not_published(tmp_path: Path, said: dict[str, Any], error: str) -> None:
+def test_slices_whose_rows_do_not_add_up_are_not_published(tmp_path: Path, said: dict[str, Any], error: str, remembered: bool) -> None:
     small = project(tmp_path, {"totals": {"sql": TOTALS, "key": ["day", "k"], "partition_by": "day"}}, DAYS)
     small.refresh()
-    _tamper(small, "3", **said)
+    _tamper(small, "3", remembered, **said)
     write(small, "6", [(6, "a", "7.00")])
     with pytest.raises(ForebayError, match=rf"refresh.unbalanced: table `tier2.totals`: .*{error}") as raised:
         small.refresh()
@@ -323,11 +329,41 @@ def test_slices_made_before_their_rows_were_counted_are_taken_as_they_are(tmp_pa
     small = project(tmp_path, {"totals": {"sql": TOTALS, "key": ["day", "k"], "partition_by": "day"}}, DAYS)
     small.refresh()
     before = small.slices()
+    for made_of in small.lake.slices.glob("*/*/made_of.json"):
+        made_of.unlink()
     for about in small.lake.slices.glob("*/*/slice.json"):
         about.write_text(json.dumps({name: said for name, said in json.loads(about.read_text()).items() if name != "counted"}))
     write(small, "late", [(3, "a", "7.00")])
     small.refresh()
     assert new_slices(small, "tier2.totals", before) == 2
+    assert_right(small, "tier2.totals")
+
+
+@pytest.mark.parametrize("content", [None, b"", b'{"a":{"files":["part.parq', b"{}"])
+def test_what_a_table_is_made_of_may_be_lost(tmp_path: Path, content: bytes | None) -> None:
+    small = project(tmp_path, {"totals": {"sql": TOTALS, "key": ["day", "k"], "partition_by": "day"}}, DAYS)
+    small.refresh()
+    (made_of,) = small.lake.slices.glob("*/*/made_of.json")
+    made_of.unlink() if content is None else made_of.write_bytes(content)
+    before = small.slices()
+    write(small, "late", [(3, "a", "7.00")])
+    small.refresh()
+    assert new_slices(small, "tier2.totals", before) == 2
+    assert_right(small, "tier2.totals")
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_slice_that_is_remembered_and_damaged_is_built_again(tmp_path: Path, cut: bool) -> None:
+    small = project(tmp_path, {"totals": {"sql": TOTALS, "key": ["day", "k"], "partition_by": "day"}}, DAYS)
+    small.refresh()
+    (made_of,) = small.lake.slices.glob("*/*/made_of.json")
+    names = [name for name, told in json.loads(made_of.read_text()).items() if told["values"] == ["3"]]
+    (slice_,) = (small.lake.slice("tier2.totals", name) / "part.parquet" for name in names)
+    whole = slice_.read_bytes()
+    slice_.write_bytes(whole[:-1]) if cut else slice_.unlink()
+    write(small, "late", [(3, "a", "7.00")])
+    small.refresh()
+    assert len(slice_.read_bytes()) == len(whole)
     assert_right(small, "tier2.totals")
 
 

@@ -6,7 +6,7 @@ It is self-contained: a run needs this document, the files it names and the user
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -76,23 +76,32 @@ class SourceVersion(Declared, frozen=True):
         return sum(file.size for file in self.files)
 
     def identity(self) -> dict[str, object]:
-        """What a slice that reads this source depends on. Paths count only where the reader makes columns of them."""
+        """What a slice that reads this source depends on."""
+        return {**self.read_as(), **self.content(self.files)}
+
+    def read_as(self) -> dict[str, object]:
+        """The part of the identity that is the same whatever files are read."""
         source = self.source
-        named = bool(source.options.get("hive_partitioning"))
-        files = sorted((file.sha256, file.path if named else "") for file in self.files)
-        identity: dict[str, object] = {
-            "files": files, "format": source.format, "options": source.options, "read_as": source.columns,
+        same: dict[str, object] = {
+            "format": source.format, "options": source.options, "read_as": source.columns,
             "columns": [(column.name, column.type) for column in self.columns],
         }  # fmt: skip
-        tabbed = sorted(file.sha256 for file in self.files if is_tabbed(file.path)) if source.format == "csv" else []
+        if self.found:
+            same["found"] = self.found
+        if source.latest is not None:
+            same["upsert"] = [source.key, source.latest, source.deleted]
+        return same
+
+    def content(self, files: Sequence[File]) -> dict[str, object]:
+        """The part of the identity that says which of the source's files are read. Paths count only where the reader makes columns of
+        them."""
+        named = bool(self.source.options.get("hive_partitioning"))
+        content: dict[str, object] = {"files": sorted((file.sha256, file.path if named else "") for file in files)}
+        tabbed = sorted(file.sha256 for file in files if is_tabbed(file.path)) if self.source.format == "csv" else []
         if tabbed and len(tabbed) < len(files):
             # The ending says what stands between the values.
-            identity["tabbed"] = tabbed
-        if self.found:
-            identity["found"] = self.found
-        if source.latest is not None:
-            identity["upsert"] = [source.key, source.latest, source.deleted]
-        return identity
+            content["tabbed"] = tabbed
+        return content
 
 
 def is_tabbed(path: str) -> bool:

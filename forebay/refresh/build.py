@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def build(
             connection.execute(f"CREATE VIEW {duckdb.quoted(name)} AS {reading(full, versions, tables)}")
         written = write(connection, definition, folder, progress, stored_before)
         rows = check_rows(connection, definition, written)
-        check_key_of_table(connection, definition, written.files)
+        check_key_of_table(connection, definition, [str(path) for path in written.files])
         check_values(connection, definition, written)
         for name in definition.reads:
             unchanged(versions[name].files if name in versions else ())
@@ -161,10 +161,18 @@ def check_key(version: SourceVersion, lake: Lake, limits: Limits) -> None:
         )  # fmt: skip
 
 
-def check_key_of_table(connection: duckdb.Connection, definition: Definition, written: Sequence[Path]) -> None:
-    """Raise ForebayError if the files hold two rows of one key."""
+def check_key_of_table(
+    connection: duckdb.Connection, definition: Definition, files: Sequence[str], checked: Collection[str] = ()
+) -> None:
+    """Raise ForebayError if the files hold two rows of one key. Those that are `checked` are known not to among themselves."""
     if definition.key:
-        repeated = _repeated(connection, definition.key, f"({duckdb.files([str(path) for path in written], 'parquet', {}, {})})")
+        rows = f"({duckdb.files(files, 'parquet', {}, {})})"
+        new = [file for file in files if file not in checked]
+        if 0 < len(new) < len(files):
+            # So their keys are compared with the others' as they stream by, and not all with all.
+            same = " AND ".join(f"o.{name} IS NOT DISTINCT FROM n.{name}" for name in map(duckdb.quoted, definition.key))
+            rows = f"({rows} o SEMI JOIN ({duckdb.files(new, 'parquet', {}, {})}) n ON {same})"
+        repeated = _repeated(connection, definition.key, rows) if new else ""
         if repeated:
             raise ForebayError(
                 "refresh.duplicate_key", f"Tier-2 table `{definition.relation}` has {repeated}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -42,8 +42,10 @@ def combine(
     progress: Callable[[float], None],
     stored_before: tuple[str, ...],
     find: Find,
+    checked: Collection[str],
 ) -> Slice | None:
-    """Build what is missing of a table that is sliced, as `build` does. None if it must be built as a whole. `find` finds finished slices.
+    """Build what is missing of a table that is sliced, as `build` does. None if it must be built as a whole. `find` finds finished slices;
+    no two rows of the files that are `checked` have one key.
 
     So must one that is not sliced; one without a row, for somebody must write its columns down; and one of which the engine refuses a
     slice: the whole may pass over the row that is at fault, and if not, its error is in the author's terms.
@@ -59,11 +61,11 @@ def combine(
             slices = work.slices(planned.pieces)
             work.balance(planned.pieces, slices)
             parts = work.parts(slices) if sliced.aggregates else slices
-            files = [Path(place, name) for place, found in parts.values() for name in found.files]
+            files = [os.path.normpath(f"{place}/{name}") for place, found in parts.values() for name in found.files]
             if not files:
                 return None
             if definition.key and not (sliced.aggregates and (work.partition is None or definition.partition_by in definition.key)):
-                check_key_of_table(connection, definition, files)
+                check_key_of_table(connection, definition, files, checked)
             seconds = round(time.monotonic() - started, 3)
             all_ = {**slices, **parts}
             built = _table(target, definition, all_, parts, work.reread or planned.rows_in, seconds)
@@ -330,7 +332,7 @@ class _Work:
             self.stored_before,
         )
         check_rows(self.connection, definition, written)
-        check_key_of_table(self.connection, definition, written.files)
+        check_key_of_table(self.connection, definition, [str(path) for path in written.files])
         check_values(self.connection, definition, written)
         unchanged(files)
         self._others_unchanged(slicing.reads[1])

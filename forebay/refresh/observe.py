@@ -7,8 +7,10 @@ are copied into the lake, and from there on are files like others, but for the n
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -178,22 +180,22 @@ def _size(path: str) -> int:
 
 def listing(source: Source, folder: Path) -> tuple[str, ...]:
     """Absolute paths of the source's files, sorted. Raises ForebayError if a path matches nothing."""
-    found: set[str] = set()
+    found: dict[str, bool] = {}
     for pattern in source.path:
         target = pattern if Path(pattern).is_absolute() else glob.escape(str(folder)) + "/" + pattern
         plain = folder / pattern
         if plain.is_dir():
             matches = _inside(str(plain), source.format)
         elif plain.is_file():
-            matches = [str(plain)]
+            matches = {str(plain): plain.is_symlink()}
         else:
-            matches = [match for match in glob.glob(target, recursive=True) if os.path.isfile(match)]  # noqa: PTH113, PTH207  # for speed; Path.glob takes no absolute pattern
+            matches = _matching(target)
         if not matches:
             raise ForebayError(
                 "source.missing", f"source `{source.name}`: no file matches {pattern}", where=str(folder),
                 advice=f"Put the files there, or change `path` of `{source.name}` in forebay.yaml",
             )  # fmt: skip
-        found.update(os.path.normpath(match) for match in matches)
+        found.update((os.path.normpath(match), is_link) for match, is_link in matches.items())
     if (unspeakable := min((path for path in found if not _utf8(path)), default=None)) is not None:
         shown = os.fsencode(unspeakable).decode(errors="backslashreplace")
         what = f"the name `{Path(shown).name}` is no UTF-8"
@@ -205,7 +207,7 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
         parent, name = os.path.split(path)
         if parent not in folders:
             folders[parent] = os.path.realpath(parent)
-        real[os.path.realpath(path) if os.path.islink(path) else f"{folders[parent]}/{name}"] = path  # noqa: PTH114  # for speed
+        real[os.path.realpath(path) if found[path] else f"{folders[parent]}/{name}"] = path
     return tuple(sorted(real.values()))
 
 
@@ -218,14 +220,54 @@ def _utf8(path: str) -> bool:
     return True
 
 
-def _inside(folder: str, form: str) -> list[str]:
-    """All files below a folder that have one of the format's endings and are not hidden. Folders that are links are not followed."""
-    found = []
-    for inside, _, names in os.walk(folder):
-        for name in names:
-            if format_of(name) == form and not name.startswith((".", "_")) and os.path.isfile(f"{inside}/{name}"):  # noqa: PTH113  # for speed
-                found.append(f"{inside}/{name}")
+def _inside(folder: str, form: str) -> dict[str, bool]:
+    """All files below a folder that have one of the format's endings and are not hidden, and whether each is a link. Folders that are
+    links are not followed."""
+    found = {}
+    for inside, _, _ in os.walk(folder, onerror=_unlisted):
+        found.update(_files(inside, lambda name: format_of(name) == form and not name.startswith((".", "_"))))
     return found
+
+
+def _matching(pattern: str) -> dict[str, bool]:
+    """All files that match an absolute glob, and whether each is a link."""
+    folder, name = os.path.split(pattern)
+    if "**" in name or not glob.has_magic(name):
+        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+        return {match: os.path.islink(match) for match in matches if os.path.isfile(match)}  # noqa: PTH113, PTH114  # for speed
+    # As glob does it, but for a look at each file: there may be many in a folder.
+    matches_name = re.compile(fnmatch.translate(name)).match
+    hidden = name.startswith(".")
+    found = {}
+    for inside in filter(os.path.isdir, glob.glob(folder, recursive=True) if glob.has_magic(folder) else [folder]):  # noqa: PTH207
+        found.update(_files(inside, lambda name: bool(matches_name(name)) and (hidden or not name.startswith("."))))
+    return found
+
+
+def _files(folder: str, wanted: Callable[[str], bool]) -> dict[str, bool]:
+    """The files in a folder, by their paths, and whether each is a link; none if it is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return {one.path: one.is_symlink() for one in entries if wanted(one.name) and _is_file(one)}
+    except OSError as error:
+        _unlisted(error)
+        return {}
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False  # a link to itself
+
+
+def _unlisted(error: OSError) -> None:
+    """What cannot be listed may still hold what it held: that is not for its files to be taken for removed."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise ForebayError(
+            "source.unreadable", f"the folder cannot be listed: {error.strerror}", where=str(error.filename),
+            advice="Let Forebay read it, or narrow the source's `path`",
+        ) from None  # fmt: skip
 
 
 def identify(

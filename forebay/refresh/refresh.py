@@ -333,7 +333,8 @@ def _build(
                 before = current.tables.get(name) if current else None
                 hint = tuple(column.stored for column in before.columns) if before else ()
                 given = planned, versions, tables, lake, limits, partial(listener.building, planned), hint
-                built = combine(*given, work.find) or build.build(*given)
+                checked = before.files if before and before.definition.key == planned.definition.key else ()
+                built = combine(*given, work.find, frozenset(checked)) or build.build(*given)
             except ForebayError as error:
                 listener.failed(planned, error)
                 failures.append((planned, error))

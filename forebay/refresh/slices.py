@@ -52,20 +52,15 @@ def remembering(lake: Lake, current: Edition | None = None) -> Find:
 
     Of slices that tables of `current` are made of only the sizes are looked at.
     """
-    known: dict[tuple[str, str], Found] = {}
-    before: dict[str, dict[str, Slice]] = {}
+    known: dict[str, dict[str, Found]] = {}
 
     def found(table: str, fingerprint: str) -> Found | None:
-        one = known.get((table, fingerprint))
-        if one is None:
-            if table not in before:
-                built = current.tables.get(table) if current else None
-                before[table] = _made_of(lake.slice(table, built.fingerprint)) if built else {}
-            # What is not whole, and so is built again, is asked for anew.
-            place, told = f"{lake.slices}/{table}/{fingerprint}", before[table].pop(fingerprint, None)
-            one = (place, told) if told is not None and _whole(place, told) else find(lake, table, fingerprint)
-            if one is not None:
-                known[table, fingerprint] = one
+        if table not in known:
+            before = current.tables.get(table) if current else None
+            known[table] = _made_of(lake.slice(table, before.fingerprint)) if before else {}
+        one = known[table].get(fingerprint) or find(lake, table, fingerprint)
+        if one is not None:
+            known[table][fingerprint] = one
         return one
 
     return found
@@ -102,12 +97,15 @@ def _whole(folder: str, slice_: Slice) -> bool:
         return False
 
 
-def _made_of(folder: Path) -> dict[str, Slice]:
+def _made_of(folder: Path) -> dict[str, Found]:
+    """Those of the slices and parts of the table in `folder` that are whole."""
     try:
-        return typed.decode((folder / MADE_OF).read_bytes(), dict[str, Slice])
+        made_of = typed.decode((folder / MADE_OF).read_bytes(), dict[str, Slice])
     except (FileNotFoundError, msgspec.DecodeError):
         # An older edition's, a table that is built as a whole, or damaged: each slice says it, too.
         return {}
+    beside = str(folder.parent)
+    return {name: (place, told) for name, told in made_of.items() if _whole(place := f"{beside}/{name}", told)}
 
 
 def as_table(definition: Definition, fingerprint: str, folder: str, built: Slice) -> Table:

@@ -181,6 +181,32 @@ def test_a_key_is_checked_across_slices(tmp_path: Path) -> None:
         small.refresh()
 
 
+def test_a_key_is_checked_of_slices_that_were_there_but_never_together(tmp_path: Path) -> None:
+    small = project(tmp_path, {"rows": {"sql": "SELECT k, v FROM sales", "key": ["k"]}}, {"1": [(1, "", "1.00")], "2": [(1, "b", "1.00")]})
+    small.refresh()
+    first = (small.folder / "data/1.csv").read_bytes()
+    (small.folder / "data/1.csv").unlink()
+    write(small, "3", [(3, "", "1.00")])
+    small.refresh()
+    assert_right(small, "tier2.rows")
+    (small.folder / "data/1.csv").write_bytes(first)
+    with pytest.raises(ForebayError, match=r"refresh.duplicate_key.*2 rows with k = None"):
+        small.refresh()
+
+
+def test_a_key_is_checked_anew_when_it_is_another(tmp_path: Path) -> None:
+    small = project(
+        tmp_path, {"rows": {"sql": "SELECT k, v FROM sales", "key": ["k", "v"]}}, {"1": [(1, "a", "1.00")], "2": [(1, "a", "2.00")]}
+    )
+    small.refresh()
+    forebay = small.folder / "forebay.yaml"
+    document = json.loads(forebay.read_text())
+    document["tier2"]["rows"]["key"] = ["k"]
+    forebay.write_text(json.dumps(document))
+    with pytest.raises(ForebayError, match=r"refresh.duplicate_key.*2 rows with k = a"):
+        small.refresh()
+
+
 def test_what_fails_in_a_slice_is_told_in_the_authors_text(tmp_path: Path) -> None:
     sql = "SELECT day,\n  sum(CAST(k AS integer)) AS n\nFROM sales GROUP BY day"
     small = project(tmp_path, {"numbers": sql}, {"1": [(1, "1", "1.00")], "2": [(2, "2", "1.00")]})

@@ -26,6 +26,8 @@ from pathlib import Path
 
 from forebay.errors import ForebayError
 
+MADE_OF = "made_of.json"
+"""In the slice's folder of a table that is made of slices: for each slice and part what its own `slice.json` says, to be read at once."""
 _LOOKING = 3600.0
 """Seconds after which a copy that nothing was added to is no longer under way."""
 _FRESH = ".project.json."

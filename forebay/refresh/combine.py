@@ -16,14 +16,14 @@ import msgspec
 
 from forebay.engines import duckdb
 from forebay.errors import ForebayError
-from forebay.lake.root import Lake
+from forebay.lake.root import MADE_OF, Lake
 from forebay.project.edition import Definition, File, Sliced, SourceVersion, StoredColumn, Table
 from forebay.project.project import Limits
 from forebay.refresh.account import rows_by_value, unbalanced, unbalanced_part
 from forebay.refresh.build import check_key_of_table, check_rows, check_values, complete, stored, unchanged, working
 from forebay.refresh.pieces import Piece, part, partition, read_by
 from forebay.refresh.plan import Planned
-from forebay.refresh.slices import MADE_OF, Find, Found, Slice, over, reading
+from forebay.refresh.slices import Find, Found, Slice, over, reading
 from forebay.refresh.write import Written, write
 
 _AT_ONCE, _BYTES_AT_ONCE = 64, 1 << 30

@@ -10,7 +10,7 @@ import msgspec
 
 from forebay import typed
 from forebay.engines import duckdb, relation
-from forebay.lake.root import Lake
+from forebay.lake.root import MADE_OF, Lake
 from forebay.project.edition import Definition, Edition, File, SourceVersion, StoredColumn, Table
 from forebay.project.reading import reading as source_reading
 
@@ -41,10 +41,6 @@ Found = tuple[str, Slice]
 
 Find = Callable[[str, str], Found | None]
 """`find` in one lake: a table and a fingerprint in."""
-
-
-MADE_OF = "made_of.json"
-"""In the folder of a table that is made of slices: for each slice and part what its own `slice.json` says, to be read at once."""
 
 
 def remembering(lake: Lake, current: Edition | None = None) -> Find:

@@ -27,7 +27,7 @@ from forebay.project.edition import Edition
 from forebay.project.project import Retention
 from forebay.project.summary import summary
 from forebay.retention import decide
-from forebay.retention.reachable import copies, folders, reachable, read
+from forebay.retention.reachable import Slices, copies, read
 from forebay.state.store import Store
 
 GC = "gc"
@@ -106,16 +106,18 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
     retired = {past.number for past in store.history() if past.retired_at is not None}
     shown = {name: table.content for name, table in current.tables.items()} if in_lake else {}
 
-    def survey(going: Collection[int]) -> tuple[Expiry, frozenset[Path]]:
+    slices = Slices(lake)
+
+    def survey(going: Collection[int]) -> tuple[Expiry, frozenset[str]]:
         tables = [table for number, edition in editions.items() if number not in going for table in edition.tables.values()]
         expiry = Expiry(lake, retired.union(going), {table.content for table in tables}, shown, before)
         # What a tag of somebody else's holds stays as well.
         held = {content.partition(".")[0] for content in expiry.contents}
         sources = [version for number, edition in editions.items() if number not in going for version in edition.sources.values()]
-        return expiry, folders(lake) - reachable(tables, held, lake) | copies(lake) - read(sources, lake)
+        return expiry, slices.folders - slices.reachable(tables, held) | copies(lake) - read(sources, lake)
 
     # Marks of slices that were needed until now are from before that, and say nothing of how long nobody has needed them.
-    needed = reachable([table for edition in editions.values() for table in edition.tables.values()], (), lake)
+    needed = slices.reachable([table for edition in editions.values() for table in edition.tables.values()])
     needed |= read([version for edition in editions.values() for version in edition.sources.values()], lake)
     going = [number for number in beyond if number not in pinned]
     expiry, orphans = survey(going)
@@ -178,14 +180,14 @@ def _remember(store: Store, editions: Mapping[int, Edition]) -> None:
 
 
 def _orphans(
-    lake: Lake, store: Store, orphans: Collection[Path], needed: Collection[Path], retention: Retention, now: float, dry_run: bool
+    lake: Lake, store: Store, orphans: Collection[str], needed: Collection[str], retention: Retention, now: float, dry_run: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     """Mark orphans, and delete those that have been orphans for the grace; the grace of those that were `needed` until now begins now.
     Their names, those that wait, and the bytes freed."""
-    names = {str(path.relative_to(lake.root if path.parent == lake.objects else lake.slices)): path for path in sorted(orphans)}
+    names = {name: (lake.root if _is_copy(name) else lake.slices) / name for name in sorted(orphans)}
     marked = store.orphans()
     fresh = decide.text(now)
-    since = {name: fresh if path in needed else marked.get(name, fresh) for name, path in names.items()}
+    since = {name: fresh if name in needed else marked.get(name, fresh) for name in names}
     over = tuple(name for name, at in since.items() if now - decide.instant(at) >= retention.grace_hours * decide.HOUR)
     freed = sum(_size(names[name]) for name in over)
     if not dry_run:

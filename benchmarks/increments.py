@@ -1,12 +1,14 @@
 """What a changed file costs: one more day after a history of so many, a late row, a changed mapping, against a minimal script.
 
-    python benchmarks/increments.py [--days 100 --days 365 --days 730 --days 1000] [--rows 100000] [--directory D]
+    python benchmarks/increments.py [--days 100 --days 365 --days 730 --days 1000] [--rows 100000] [--every-day] [--directory D]
 
 Sources are daily Parquet files of sales and a mapping of products. Two Tier-2 tables: `daily`, partitioned by month, and `weekly` over
-the join with the mapping, partitioned by week. For each history the whole is refreshed first; then one day is added and refreshed: by
-`forebay refresh`, a process that has everything to import; by one that has refreshed before, as `forebay watch` and `forebay serve` do; and
-beside it by the script that a person would write for the two tables, which reads that day, and rewrites its month and its week. One JSON
-line per figure. Then, after the longest history: one file with one row for each of 50 old months or weeks, and another mapping.
+the join with the mapping, partitioned by week. Each history ends on the same day, so that what is added belongs to a week and a month
+that are as full. The whole of it is refreshed first, or, with --every-day, day by day, of which the last 30 editions are kept, as they
+would be by now. Then one day is added and refreshed: by `forebay refresh`, a process that has everything to import; by one that has
+refreshed before, as `forebay watch` and `forebay serve` do; and beside it by the script that a person would write for the two tables,
+which reads that day, and rewrites its month and its week. One JSON line per figure. Then, after the longest history: one file with one
+row for each of 50 old months or weeks, and another mapping.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import argparse
 import datetime
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -56,7 +59,8 @@ add("month", f"'{new}'", "day, store", sums)
 add("week", f"'{new}' join '{products}' using (sku)", "store, category", sums)
 """
 WARM = """
-import pathlib, sys, time
+import gc, pathlib, sys, time
+gc.set_threshold(10_000, 20, 20)  # as `forebay` does
 from forebay.imports import without_pandas
 with without_pandas():
     import forebay.lake.iceberg
@@ -71,23 +75,24 @@ def watching(plan):
 folder = pathlib.Path(sys.argv[1])
 refresh(folder, watching)
 print("ready", flush=True)
-sys.stdin.readline()
-started = time.perf_counter()
-assert refresh(folder, watching).published
-print(time.perf_counter() - started, flush=True)
+for _ in sys.stdin:
+    started = time.perf_counter()
+    assert refresh(folder, watching).published
+    print(time.perf_counter() - started, flush=True)
 """
-FIRST = datetime.date(2024, 1, 1)
+LAST = datetime.date(2026, 9, 9)
+"""The last day of every history: a Wednesday."""
 
 
 class Feed:
-    """The sources of the project in `folder`."""
+    """The sources of the project in `folder`: so many days up to `LAST`, and those that come then."""
 
-    def __init__(self, folder: Path, rows: int) -> None:
+    def __init__(self, folder: Path, rows: int, history: int, retention: dict[str, float]) -> None:
         self.folder, self.rows = folder, rows
-        self.days = 0
+        self.days, self.first = 0, LAST - datetime.timedelta(history - 1)
         (folder / "data/sales").mkdir(parents=True)
         (folder / "tier2").mkdir()
-        (folder / "forebay.yaml").write_text(json.dumps(PROJECT))
+        (folder / "forebay.yaml").write_text(json.dumps({**PROJECT, "retention": retention}))
         (folder / "tier2/daily.sql").write_text(DAILY)
         (folder / "tier2/weekly.sql").write_text(WEEKLY)
         self.connection = duckdb.connect()
@@ -101,7 +106,7 @@ class Feed:
 
     def day(self) -> Path:
         """One more day's file."""
-        date = FIRST + datetime.timedelta(days=self.days)
+        date = self.first + datetime.timedelta(days=self.days)
         target = self.folder / f"data/sales/{date}.parquet"
         self.connection.execute(
             f"COPY (SELECT DATE '{date}' AS day, (hash(range, 1, {self.days}) % 200)::INTEGER AS store, "
@@ -115,7 +120,7 @@ class Feed:
     def late(self, weeks: int) -> None:
         """A file with one row for each of so many weeks gone by."""
         self.connection.execute(
-            f"COPY (SELECT DATE '{FIRST}' + (range * 7)::INTEGER AS day, 1 AS store, 1 AS sku, 1::BIGINT AS units, "
+            f"COPY (SELECT DATE '{self.first}' + (range * 7)::INTEGER AS day, 1 AS store, 1 AS sku, 1::BIGINT AS units, "
             f"1::DECIMAL(12,2) AS revenue FROM range({weeks})) TO '{self.folder}/data/sales/late.parquet' (FORMAT parquet)"
         )
 
@@ -133,7 +138,7 @@ def forebay(folder: Path, *arguments: str) -> tuple[float, dict[str, Any]]:
 
 
 class Warm:
-    """A process that has refreshed before."""
+    """A process that has refreshed before. In a `with` block, at whose end it ends."""
 
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-c", WARM, str(folder)]
@@ -142,9 +147,17 @@ class Warm:
         self.process.stdout.readline()
 
     def refresh(self) -> float:
-        """Seconds of its next refresh, which is its last."""
-        out, _ = self.process.communicate("\n")
-        return float(out)
+        """Seconds of its next refresh."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def __enter__(self) -> Warm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()
 
 
 def work(folder: Path) -> dict[str, Any]:
@@ -172,41 +185,24 @@ def say(**figures: Any) -> None:
 
 
 def main() -> None:
-    """All histories, one after the other, in one project."""
+    """All histories, one after the other, each in a project of its own."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--days", type=int, action="append", help="days of history; may be repeated (100, 365, 730, 1000)")
     parser.add_argument("--rows", type=int, default=100_000, help="rows of a day (100,000)")
     parser.add_argument("--repeat", type=int, default=3, help="days that are added and measured after each history (3)")
+    parser.add_argument("--every-day", action="store_true", help="refresh the history day by day, not all at once")
     parser.add_argument("--directory", type=Path, default=Path(tempfile.gettempdir()) / "forebay-increments")
     arguments = parser.parse_args()
-    shutil.rmtree(arguments.directory, ignore_errors=True)
-    feed = Feed(arguments.directory, arguments.rows)
-    out = arguments.directory / "script"
-    out.mkdir()
     for days in sorted(arguments.days or [100, 365, 730, 1000]):
-        while feed.days < days:
-            feed.day()
-        settled()
-        took, _ = forebay(feed.folder, "refresh")
-        say(what="history", days=days, refresh_s=took)
-        took, _ = forebay(feed.folder, "refresh")
-        say(what="nothing to do", days=days, refresh_s=took)
-        for _ in range(arguments.repeat):
-            new = feed.day()
-            settled()
-            planned = work(feed.folder)
-            took, _ = forebay(feed.folder, "refresh")
-            started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", SCRIPT, str(new), str(feed.folder / "data/products.parquet"), str(out)], check=True)
-            script = time.perf_counter() - started
-            warm = Warm(feed.folder)
-            feed.day()
-            settled()
-            again = warm.refresh()
-            say(
-                what="one day more", days=days, refresh_s=took, script_s=script, more_s=took - script, warm_refresh_s=again,
-                warm_more_s=again - script, reads=planned,
-            )  # fmt: skip
+        shutil.rmtree(arguments.directory, ignore_errors=True)
+        # What is older than a moment is as good as older than a month.
+        retention = {"editions": 30, "edition_days": 0.0001, "grace_hours": 0.01} if arguments.every_day else {}
+        feed = Feed(arguments.directory, arguments.rows, days, retention)
+        if arguments.every_day:
+            day_by_day(feed, days)
+        else:
+            at_once(feed, days)
+        one_day_more(feed, days, arguments.repeat)
     feed.late(50)
     settled()
     planned = work(feed.folder)
@@ -218,6 +214,52 @@ def main() -> None:
     took, _ = forebay(feed.folder, "refresh")
     say(what="another mapping", days=feed.days, refresh_s=took, reads=planned)
     shutil.rmtree(arguments.directory)
+
+
+def at_once(feed: Feed, days: int) -> None:
+    """The history, and one refresh of it all."""
+    while feed.days < days:
+        feed.day()
+    settled()
+    took, _ = forebay(feed.folder, "refresh")
+    say(what="history", days=days, refresh_s=took)
+
+
+def day_by_day(feed: Feed, days: int) -> None:
+    """The history, refreshed in one process whenever it has another day."""
+    feed.day()
+    took = []
+    with Warm(feed.folder) as warm:
+        while feed.days < days:
+            feed.day()
+            took.append(warm.refresh())
+            if len(took) % 100 == 0:
+                say(what="day by day", days=feed.days, median_refresh_s=statistics.median(took[-20:]))
+
+
+def one_day_more(feed: Feed, days: int, repeat: int) -> None:
+    """Nothing to do, and then so many days more, one by one: by a process of its own, by the script, and by a process that was there."""
+    settled()
+    took, _ = forebay(feed.folder, "refresh")
+    say(what="nothing to do", days=days, refresh_s=took)
+    out = feed.folder / "script"
+    out.mkdir()
+    for _ in range(repeat):
+        new = feed.day()
+        settled()
+        planned = work(feed.folder)
+        took, _ = forebay(feed.folder, "refresh")
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", SCRIPT, str(new), str(feed.folder / "data/products.parquet"), str(out)], check=True)
+        script = time.perf_counter() - started
+        with Warm(feed.folder) as warm:
+            feed.day()
+            settled()
+            again = warm.refresh()
+        say(
+            what="one day more", days=days, refresh_s=took, script_s=script, more_s=took - script, warm_refresh_s=again,
+            warm_more_s=again - script, reads=planned,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -179,6 +179,8 @@ class Block:
             return None
         if any(hides_a_column(part) for part in body.walk()):
             return None
+        if any(alias in inner.columns for inner in self.names.frame(body).relations for alias in self._outer_aliases):
+            return None  # `x.k` of a relation x around this block would be read as a field of a column x
         if not all(self._means_the_same(table, body) for table in body.find_all(exp.Table)):
             return None
         if any(join.side not in ("", "LEFT") or join.kind not in ("", "INNER", "CROSS", "OUTER") for join in body.args.get("joins") or []):

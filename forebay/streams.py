@@ -7,9 +7,9 @@ import sys
 
 
 def flush() -> None:
-    """Send off what is buffered; from then on to nowhere, if its reader has gone."""
+    """Send off what is buffered; from then on to nowhere, if its reader has gone or cannot take it."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -72,7 +72,14 @@ def main() -> None:
 def _fail(error: ForebayError, as_json: bool) -> NoReturn:
     from forebay.cli import show  # noqa: PLC0415
 
-    show.error(error, as_json=as_json)
+    try:
+        show.error(error, as_json=as_json)
+        if as_json:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError:
+        show.error(error, as_json=False)  # standard output is what cannot be written to
     sys.exit(exit_code(error))
 
 

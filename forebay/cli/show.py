@@ -42,7 +42,14 @@ _NUMERIC = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "NUMERIC")
 
 def document(value: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json_.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False) + "\n")
+    try:
+        sys.stdout.write(json_.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        advice = "What was asked for is done; only this was not written"
+        raise ForebayError("file.unusable", f"standard output: {error.strerror}", advice=advice) from None
 
 
 def error(error: ForebayError, *, as_json: bool) -> None:

@@ -81,6 +81,26 @@ def test_a_reader_that_is_gone_from_the_start_stops_nothing(published: Project) 
     assert (done.returncode, *last(published)) == (0, "succeeded", None)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="nothing is full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "args, code, said",
+    [
+        (("editions", "--json"), 3, "file.unusable  standard output: No space left on device"),
+        (("editions",), 3, "file.unusable  No space left on device"),
+        (("run", "nothing", "--json"), 4, "calculation.unknown  there is no calculation `nothing`"),
+    ],
+)
+def test_what_cannot_be_written_is_told_once(published: Project, args: tuple[str, ...], code: int, said: str, unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "forebay", *args, "--project", str(published.folder)], stdout=full, stderr=subprocess.PIPE, text=True,
+            timeout=60, check=False, env={**environment(), "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    lines = done.stderr.splitlines()
+    assert (done.returncode, lines[0], len(lines)) == (code, said, 2)
+
+
 @pytest.mark.parametrize(
     "args",
     [

@@ -191,13 +191,17 @@ def _content(snapshot: Snapshot) -> str:
 
 
 def _files(fate: _Fate) -> Iterator[str]:
-    """Everything that a reader of the table, as it will be, may come to open, the data apart."""
+    """Everything that a reader of the table, as it will be, may come to open, but the data files of editions."""
     table = fate.table
     yield table.metadata_location
     yield from (entry.metadata_file for entry in table.metadata.metadata_log)
     for snapshot in fate.left:
         yield snapshot.manifest_list
-        yield from (manifest.manifest_path for manifest in snapshot.manifests(table.io))
+        for manifest in snapshot.manifests(table.io):
+            yield manifest.manifest_path
+            if not _content(snapshot):
+                # Somebody else's, who may have deleted or added rows: nobody but the snapshot knows of its files.
+                yield from (entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io))
     yield from (file.statistics_path for file in (*table.metadata.statistics, *table.metadata.partition_statistics))
 
 

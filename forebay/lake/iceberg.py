@@ -11,13 +11,13 @@ Iceberg allows, and files that are narrower again are read as what the table say
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
@@ -33,6 +33,7 @@ STAGING = "staging"
 STAGED = "__staged"
 TAG = "edition-"
 UNTIL = "__until_edition_"
+_TRIES = 4
 
 
 def open_catalog(catalog: Path, warehouse: Path) -> SqlCatalog:
@@ -46,9 +47,14 @@ class Catalog:
 
     def __init__(self, catalog: Path, warehouse: Path) -> None:
         self._catalog = open_catalog(catalog, warehouse)
+        self._loaded: dict[str, str] = {}
+        """Where the metadata of each table was that the current step has loaded."""
 
     def stage(self, name: str, files: Sequence[str], fingerprint: str, partition_by: str | None) -> None:
         """Add a snapshot of `name` ("namespace.table") that holds exactly `files`, out of readers' sight. Repeatable."""
+        self._alone(lambda: self._stage(name, files, fingerprint, partition_by))
+
+    def _stage(self, name: str, files: Sequence[str], fingerprint: str, partition_by: str | None) -> None:
         self._catalog.create_namespace_if_not_exists(name.partition(".")[0])
         current = self._load(name)
         if current is not None and _snapshot(current, fingerprint) is not None:
@@ -76,6 +82,9 @@ class Catalog:
 
         Never goes back: a refresh that was suspended here comes too late if another has shown a later edition meanwhile.
         """
+        self._alone(lambda: self._show(name, fingerprint, edition))
+
+    def _show(self, name: str, fingerprint: str, edition: int) -> None:
         table = self._load(name)
         if table is not None and _last_edition(table) > edition:
             return
@@ -107,6 +116,28 @@ class Catalog:
                 table = self._load(name)
                 if table is not None and _last_edition(table) <= edition:
                     self._catalog.rename_table(name, f"{name}{UNTIL}{edition}")
+
+    def _alone(self, step: Callable[[], None]) -> None:
+        """Take a step; if somebody else commits to one of its tables meanwhile, once more, by what that is then. PyIceberg tells of that
+        by errors of many kinds, and its own retries would go by what the table was."""
+        for left in reversed(range(_TRIES)):
+            self._loaded.clear()
+            try:
+                step()
+                break
+            except Exception as error:
+                before = dict(self._loaded)
+                if all(self._at(name) == location for name, location in before.items()):
+                    raise
+                if not left:
+                    raise CommitFailedException(str(error)) from error
+
+    def _at(self, name: str) -> str:
+        """Where the metadata of a table is; empty if there is no such table."""
+        try:
+            return str(self._catalog.load_table(name).metadata_location)
+        except (NoSuchTableError, FileNotFoundError):
+            return ""
 
     def _overwrite(self, table: Table, files: Sequence[str], fingerprint: str, branch: str | None) -> None:
         """One snapshot that holds `files` and nothing else. What the table holds already of them stays as it is registered."""
@@ -142,14 +173,17 @@ class Catalog:
         return max(map(_last_edition, tables), default=0)
 
     def _load(self, name: str) -> Table | None:
+        self._loaded[name] = ""
         try:
-            return self._catalog.load_table(name)
+            table = self._catalog.load_table(name)
         except NoSuchTableError:
             return None
         except FileNotFoundError:
             # Its metadata was deleted by somebody; the slices are what it is made from again.
             self._catalog.drop_table(name)
             return None
+        self._loaded[name] = table.metadata_location
+        return table
 
 
 def _by_schema(uris: Sequence[str], files: Mapping[str, str]) -> list[tuple[pa.Schema, list[str]]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import Transaction
@@ -50,26 +51,23 @@ class Replacing(_OverwriteFiles):
         first = transaction.table_metadata.snapshot_by_name(branch) is None
         operation = Operation.APPEND if first else Operation.OVERWRITE
         super().__init__(operation, transaction, io, None, properties, branch)
-        self._live, self._live_of = live, self._parent_snapshot_id
+        self._live = live
 
-    def _of_parent(self) -> Live:
-        if self._live_of != self._parent_snapshot_id:
-            # Somebody else has committed meanwhile, and this is tried again.
-            parent = self._transaction.table_metadata.snapshot_by_id(self._parent_snapshot_id) if self._parent_snapshot_id else None
-            self._live, self._live_of = live_entries(self._io, parent), self._parent_snapshot_id
-        return self._live
+    def _refresh_for_retry(self) -> None:
+        """What is replaced was chosen by what the table was: if somebody else has committed, that is to be chosen anew."""
+        raise CommitFailedException("somebody else has committed to the table meanwhile")
 
     def _build_delete_files_partition_predicate(self) -> None:
         """Nothing to find manifests by: they are known."""
 
     def _deleted_entries(self) -> list[ManifestEntry]:
-        gone = [entry for entries in self._of_parent().values() for entry in entries if entry.data_file in self._deleted_data_files]
+        gone = [entry for entries in self._live.values() for entry in entries if entry.data_file in self._deleted_data_files]
         deleted = [self._as(entry, ManifestEntryStatus.DELETED, self._snapshot_id) for entry in gone]
         self._validate_required_deletes(deleted)
         return deleted
 
     def _existing_manifests(self) -> list[ManifestFile]:
-        left = {one: [e for e in entries if e.data_file not in self._deleted_data_files] for one, entries in self._of_parent().items()}
+        left = {one: [e for e in entries if e.data_file not in self._deleted_data_files] for one, entries in self._live.items()}
         left = {one: entries for one, entries in left.items() if entries}
         whole = [one for one, entries in left.items() if len(left) <= MANIFESTS and len(entries) == len(self._live[one])]
         rewritten: dict[int, list[ManifestEntry]] = defaultdict(list)

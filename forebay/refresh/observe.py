@@ -206,7 +206,7 @@ def listing(source: Source, folder: Path) -> tuple[str, ...]:
     for path in sorted(found, reverse=True):
         parent, name = os.path.split(path)
         if parent not in folders:
-            folders[parent] = os.path.realpath(parent)
+            folders[parent] = os.path.realpath(parent).rstrip("/")
         real[os.path.realpath(path) if found[path] else f"{folders[parent]}/{name}"] = path
     return tuple(sorted(real.values()))
 

@@ -114,7 +114,7 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
         # What a tag of somebody else's holds stays as well.
         held = {content.partition(".")[0] for content in expiry.contents}
         sources = [version for number, edition in editions.items() if number not in going for version in edition.sources.values()]
-        return expiry, slices.folders - slices.reachable(tables, held) | copies(lake) - read(sources, lake)
+        return expiry, slices.folders - slices.reachable(tables, held, expiry.referenced) | copies(lake) - read(sources, lake)
 
     # Marks of slices that were needed until now are from before that, and say nothing of how long nobody has needed them.
     needed = slices.reachable([table for edition in editions.values() for table in edition.tables.values()])

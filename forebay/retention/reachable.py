@@ -55,13 +55,14 @@ class Slices:
             self._called.setdefault(folder.rpartition("/")[2], []).append(folder)
         self._known: dict[str, _Refers] = {}
 
-    def reachable(self, tables: Iterable[Table], fingerprints: Collection[str] = ()) -> frozenset[str]:
-        """The slice folders that `tables` need, and those called by one of `fingerprints`, whatever their table is called now.
+    def reachable(self, tables: Iterable[Table], fingerprints: Collection[str] = (), files: Iterable[Path] = ()) -> frozenset[str]:
+        """The slice folders that `tables` need, those called by one of `fingerprints`, whatever their table is called now, and those of
+        `files`, if they lie in slices.
 
         Raises ForebayError if one of them cannot be read.
         """
         asked: set[str] = set(fingerprints)
-        todo: set[str] = set()
+        todo = {self._folder_of(str(file)) for file in files if file.is_relative_to(self._root)}
         for table in tables:
             asked.add(table.fingerprint)
             todo.update(self._folder_of(file) for file in table.files)
@@ -85,27 +86,30 @@ class Slices:
 
     def _refers(self, folder: str) -> _Refers:
         if folder not in self._known:
-            self._known[folder] = _said(self._root / folder / "slice.json")
+            refers = _said(self._root / folder / "slice.json")
             table = folder.partition("/")[0]
-            new = [part for part in self._known[folder].parts if f"{table}/{part}" not in self._known]
-            if len(new) > _MANY:
+            if refers is None or sum(f"{table}/{part}" not in self._known for part in refers.parts) > _MANY:
+                made_of: dict[str, _Refers] = {}
                 # What is damaged, or not there, each of them says itself.
                 with suppress(FileNotFoundError, msgspec.DecodeError):
                     made_of = typed.decode((self._root / folder / MADE_OF).read_bytes(), dict[str, _Refers])
-                    self._known.update((f"{table}/{name}", refers) for name, refers in made_of.items())
+                self._known.update((f"{table}/{name}", told) for name, told in made_of.items())
+                # Somebody deleted `slice.json`; the edition still names the files.
+                refers = refers or _Refers((), tuple(made_of))
+            self._known[folder] = refers
         return self._known[folder]
 
 
-def _said(about: Path) -> _Refers:
+def _said(about: Path) -> _Refers | None:
     try:
         return typed.decode(about.read_bytes(), _Refers)
     except FileNotFoundError:
-        # Somebody deleted it; the edition still names the files.
-        return _Refers(())
+        return None
     except (OSError, msgspec.DecodeError) as error:
         raise ForebayError(
             "lake.slice_unreadable", f"cannot tell what this slice is made of: {error}", where=str(about),
-            advice="Nothing was deleted. Use the version of Forebay that wrote it, or delete the slice's folder and call `forebay refresh`",
+            advice="Nothing was deleted. Use the version of Forebay that wrote it, or delete the slice's folder and call "
+            "`forebay refresh`: it builds what the current edition needs; older ones lose what was there",
         ) from None  # fmt: skip
 
 

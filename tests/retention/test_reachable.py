@@ -60,6 +60,9 @@ def test_what_a_table_remembers_of_many_slices_is_not_asked_of_each(lake: Lake) 
     tables = [table(lake, "t", name, "part.parquet") for name in ("whole", "later")]
     assert Slices(lake).reachable(tables) == {*slices, whole, later, new, far} == Slices(lake).folders - {orphan}
     assert Slices(lake).reachable(tables[:1]) == {*slices, whole}
+    (lake.slices / whole / "slice.json").unlink()
+    assert Slices(lake).reachable(tables[:1]) == {*slices, whole}
+    made(lake, whole, parts=names)
     (lake.slices / whole / MADE_OF).write_text("{")  # each of them says it, too
     assert Slices(lake).reachable(tables) == {*slices, whole, later, new, far}
 

@@ -105,13 +105,12 @@ def collect(lake: Lake, store: Store, retention: Retention, *, dry_run: bool = F
     pinned = store.pinned().intersection(beyond)
     retired = {past.number for past in store.history() if past.retired_at is not None}
     shown = {name: table.content for name, table in current.tables.items()} if in_lake else {}
-
     slices = Slices(lake)
 
     def survey(going: Collection[int]) -> tuple[Expiry, frozenset[str]]:
         tables = [table for number, edition in editions.items() if number not in going for table in edition.tables.values()]
         expiry = Expiry(lake, retired.union(going), {table.content for table in tables}, shown, before)
-        # What a tag of somebody else's holds stays as well.
+        # What a tag of somebody else's holds stays as well, and so do files of a snapshot that is none of ours.
         held = {content.partition(".")[0] for content in expiry.contents}
         sources = [version for number, edition in editions.items() if number not in going for version in edition.sources.values()]
         return expiry, slices.folders - slices.reachable(tables, held, expiry.referenced) | copies(lake) - read(sources, lake)

@@ -379,6 +379,7 @@ def _without_the_catalogue() -> Iterator[None]:
         """What there is to expire in a catalogue that nobody wrote to."""
 
         contents = frozenset[str]()
+        referenced = frozenset[Path]()
 
         def __init__(self, *given: object) -> None:
             pass

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
@@ -119,15 +119,14 @@ class Catalog:
 
     def _alone(self, step: Callable[[], None]) -> None:
         """Take a step; if somebody else commits to one of its tables meanwhile, once more, by what that is then. PyIceberg tells of that
-        by errors of many kinds, and its own retries would go by what the table was."""
+        by errors of several kinds, and its own retries would go by what the table was."""
         for left in reversed(range(_TRIES)):
             self._loaded.clear()
             try:
                 step()
                 break
-            except Exception as error:
-                before = dict(self._loaded)
-                if all(self._at(name) == location for name, location in before.items()):
+            except (CommitFailedException, ValidationException, ValueError) as error:
+                if all(self._at(name) == location for name, location in self._loaded.items()):
                     raise
                 if not left:
                     raise CommitFailedException(str(error)) from error

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table, TableProperties
 from pyiceberg.table.snapshots import Snapshot
 
@@ -142,10 +143,6 @@ def expire_results(lake: Lake, before: float, *, dry_run: bool) -> tuple[int, in
                 table.maintenance.expire_snapshots().by_ids(going).commit()
                 table = table.refresh()
             referenced = {_path(file) for file in _files(_Fate(table, name, left=left))}
-            # Snapshots share most of their manifests.
-            manifests = {manifest.manifest_path: manifest for snapshot in left for manifest in snapshot.manifests(table.io)}
-            for manifest in manifests.values():
-                referenced.update(_path(entry.data_file.file_path) for entry in manifest.fetch_manifest_entry(table.io))
             snapshots += len(going)
             gone += _old(_path(table.location()), referenced, before)
         if not dry_run:
@@ -195,13 +192,16 @@ def _files(fate: _Fate) -> Iterator[str]:
     table = fate.table
     yield table.metadata_location
     yield from (entry.metadata_file for entry in table.metadata.metadata_log)
+    others: dict[str, ManifestFile] = {}
     for snapshot in fate.left:
         yield snapshot.manifest_list
-        for manifest in snapshot.manifests(table.io):
-            yield manifest.manifest_path
-            if not _content(snapshot):
-                # Somebody else's, who may have deleted or added rows: nobody but the snapshot knows of its files.
-                yield from (entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io))
+        manifests = snapshot.manifests(table.io)
+        yield from (manifest.manifest_path for manifest in manifests)
+        if not _content(snapshot):
+            # A result's, or somebody else's, who may have deleted or added rows. Snapshots share most of their manifests.
+            others |= {manifest.manifest_path: manifest for manifest in manifests}
+    for manifest in others.values():
+        yield from (entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io))
     yield from (file.statistics_path for file in (*table.metadata.statistics, *table.metadata.partition_statistics))
 
 
